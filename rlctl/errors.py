@@ -47,6 +47,8 @@ class Problem:
         file: The file as the user named it, or `--set KEY=VALUE` for an override.
         line: Line in that file, counted from 1; None where the file has no such place.
         suggestion: What to do, e.g. `did you mean 'weight'?`.
+        exit_code: 2 for the config itself; 3 where a file that it names is missing or wrong; 4 where this machine
+            lacks something.
     """
 
     message: str
@@ -54,6 +56,7 @@ class Problem:
     file: str | None = None
     line: int | None = None
     suggestion: str | None = None
+    exit_code: int = EXIT_CONFIG
 
     def render(self) -> str:
         """`file.yaml:12: rewards.components[0].weigth: unknown key; did you mean 'weight'?`"""
@@ -66,12 +69,11 @@ class Problem:
 
 
 class ConfigError(RlctlError, ValueError):
-    """The YAML or an option is wrong. Carries every problem at once."""
-
-    exit_code = EXIT_CONFIG
+    """The YAML, or something that it names, is wrong. Carries every problem at once, and the lowest exit code."""
 
     def __init__(self, problems: list[Problem]) -> None:
         self.problems = problems
+        self.exit_code = min((problem.exit_code for problem in problems), default=EXIT_CONFIG)
         super().__init__("\n".join(problem.render() for problem in problems))
 
 
