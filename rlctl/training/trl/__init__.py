@@ -1,0 +1,1 @@
+"""Algorithms that run on TRL's trainers."""

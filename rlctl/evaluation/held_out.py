@@ -1,0 +1,160 @@
+"""Reward and accuracy on prompts that training never saw: the same prompts, seed and settings every time."""
+
+import math
+import statistics
+from dataclasses import dataclass
+from typing import Any
+
+from rlctl.config.config import Config
+from rlctl.generation.local import Completion, Prompt, generate
+from rlctl.rewards.compose import Batch, Scored, Scorer
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """A mean over prompts with its standard error.
+
+    Args:
+        mean: The mean; None where nothing could be scored.
+        std: Standard deviation over completions, n−1; None below two.
+        n: Prompts that the mean is over.
+        half_width: Half of the 95 % interval of the mean, clustered by prompt; None below two prompts.
+    """
+
+    mean: float | None
+    std: float | None
+    n: int
+    half_width: float | None
+
+
+@dataclass(frozen=True)
+class HeldOut:
+    """What one evaluation found.
+
+    Args:
+        metrics: `val/…` names → values, ready for the logs; a value that does not exist is left out.
+        reward: Total reward of sampled completions.
+        rows: One dict per completion, for `completions.jsonl`.
+    """
+
+    metrics: dict[str, float]
+    reward: Estimate
+    rows: list[dict[str, Any]]
+
+
+def evaluate(
+    model: Any, tokenizer: Any, prompts: list[dict[str, Any]], scorer: Scorer, config: Config, *, step: int
+) -> HeldOut:
+    """Sample and score held-out prompts, and complete each once greedily.
+
+    Args:
+        model: The policy, not wrapped.
+        tokenizer: Its tokenizer.
+        prompts: Rows with `prompt` and the columns that the rewards read.
+        scorer: The composed reward.
+        config: Generation and evaluation settings, and the seed.
+        step: Training step that the rows are logged under.
+    """
+    texts: list[Prompt] = [row["prompt"] for row in prompts]
+    count = config.eval.num_samples
+    sampled = generate(
+        model,
+        tokenizer,
+        texts,
+        config.generation,
+        num_samples=count,
+        batch_size=config.eval.batch_size,
+        seed=config.run.seed,
+    )
+    greedy = generate(
+        model, tokenizer, texts, config.generation, greedy=True, batch_size=config.eval.batch_size, seed=0
+    )
+    sampled_scores = score(scorer, prompts, sampled)
+    greedy_scores = score(scorer, prompts, greedy)
+    rows = [
+        *log_rows(prompts, sampled, sampled_scores, step=step, greedy=False),
+        *log_rows(prompts, greedy, greedy_scores, step=step, greedy=True),
+    ]
+    reward = clustered_mean(sampled_scores.totals, count)
+    first = config.rewards.components[0].name
+    metrics = {
+        "val/reward": reward.mean,
+        "val/reward_std": reward.std,
+        "val/reward_ci95": reward.half_width,
+        **{
+            f"val/{part.name}": _mean([row.raw[part.name] for row in sampled_scores.rows])
+            for part in config.rewards.components
+        },
+        "val/accuracy": _pass_rate([row.raw[first] for row in sampled_scores.rows]),
+        "val/greedy_accuracy": _pass_rate([row.raw[first] for row in greedy_scores.rows]),
+        "val/invalid_fraction": _share(sampled_scores, "invalid"),
+        "val/failed_fraction": _share(sampled_scores, "failed"),
+        "val/completion_length": _mean([float(len(one.ids)) for each in sampled for one in each]),
+    }
+    return HeldOut({name: value for name, value in metrics.items() if value is not None}, reward, rows)
+
+
+def score(scorer: Scorer, prompts: list[dict[str, Any]], completions: list[list[Completion]]) -> Scored:
+    """Score every completion of every prompt, prompts in order, before normalisation over groups or batches."""
+    flat = [one for each in completions for one in each]
+    per_prompt = len(completions[0])
+    repeated = [row for row in prompts for _ in range(per_prompt)]
+    columns = {name: [row[name] for row in repeated] for name in prompts[0] if name != "prompt"}
+    columns["completion_ids"] = [one.ids for one in flat]
+    batch = Batch(
+        prompts=[row["prompt"] for row in repeated],
+        completions=[one.text for one in flat],
+        columns=columns,
+        group_size=per_prompt,
+    )
+    return scorer.score(batch, normalize=False)
+
+
+def log_rows(
+    prompts: list[dict[str, Any]], completions: list[list[Completion]], scores: Scored, *, step: int, greedy: bool
+) -> list[dict[str, Any]]:
+    """The rows of one evaluation for `completions.jsonl`."""
+    flat = [(row, one) for row, each in zip(prompts, completions, strict=True) for one in each]
+    return [
+        {
+            "step": step,
+            "split": "eval",
+            "greedy": greedy,
+            "prompt": row["prompt"],
+            "completion": one.text,
+            **scored.as_dict(),
+        }
+        for (row, one), scored in zip(flat, scores.rows, strict=True)
+    ]
+
+
+def clustered_mean(values: list[float | None], per_prompt: int) -> Estimate:
+    """Mean of totals with its 95 % interval; completions of one prompt count as one cluster.
+
+    Args:
+        values: Totals, `per_prompt` after each other for each prompt; None where not scored.
+    """
+    scored = [value for value in values if value is not None]
+    clusters = [values[i : i + per_prompt] for i in range(0, len(values), per_prompt)]
+    means = [mean for cluster in clusters if (mean := _mean(cluster)) is not None]
+    half = 1.96 * statistics.stdev(means) / math.sqrt(len(means)) if len(means) > 1 else None
+    return Estimate(
+        mean=statistics.fmean(means) if means else None,
+        std=statistics.stdev(scored) if len(scored) > 1 else None,
+        n=len(means),
+        half_width=half,
+    )
+
+
+def _mean(values: list[Any]) -> float | None:
+    known = [value for value in values if value is not None]
+    return statistics.fmean(known) if known else None
+
+
+def _pass_rate(raw: list[float | None]) -> float | None:
+    """Share of completions whose raw score is at least 1; an invalid one does not pass."""
+    return sum(value is not None and value >= 1 for value in raw) / len(raw) if raw else None
+
+
+def _share(scores: Scored, outcome: str) -> float:
+    return sum(row.outcome == outcome for row in scores.rows) / len(scores.rows)
