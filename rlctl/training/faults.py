@@ -1,0 +1,63 @@
+"""What went wrong, in words: memory, disk, numbers. The message names the keys that help."""
+
+import errno
+from pathlib import Path
+
+from rlctl.config.config import Config
+from rlctl.errors import RlctlError, TrainingError
+
+
+def explain(error: BaseException, config: Config) -> RlctlError | None:
+    """The error as rlctl tells it, or None where nothing better than the error itself is known."""
+    if isinstance(error, RlctlError):
+        return error
+    text = str(error)
+    if _out_of_memory(error, text):
+        return TrainingError(f"out of memory ({_first_line(text)})", hint=memory_advice(config))
+    if _disk_full(error, text):
+        return TrainingError(
+            "the disk is full",
+            where=str(Path(config.run.output_dir).resolve()),
+            hint="Free some space, or keep fewer checkpoints (training.save_total_limit, training.save_steps), "
+            "or write elsewhere (--output-dir).",
+        )
+    if isinstance(error, PermissionError):
+        return TrainingError(f"cannot write: {error.strerror}", where=str(error.filename or config.run.output_dir))
+    if "probability tensor contains either" in text:
+        return TrainingError(
+            "the model's probabilities are no longer finite",
+            hint="Lower training.learning_rate, use model.dtype: float32, or raise algorithm.beta.",
+        )
+    return None
+
+
+def memory_advice(config: Config) -> str:
+    """Keys that lower the memory of this config, cheapest first."""
+    ways = [f"training.per_device_train_batch_size (now {config.training.per_device_train_batch_size}): a smaller one"]
+    if not config.training.gradient_checkpointing:
+        ways.append("training.gradient_checkpointing: true")
+    ways.append(f"generation.max_completion_length (now {config.generation.max_completion_length})")
+    ways.append(f"eval.batch_size (now {config.eval.batch_size})")
+    if config.model.lora is None:
+        ways.append("model.lora: {r: 16, alpha: 32}")
+    if config.model.quantization is None:
+        ways.append("model.quantization: 4bit (with model.lora, on a CUDA GPU)")
+    if config.algorithm.beta > 0 and config.model.lora is None:
+        ways.append("algorithm.beta: 0 (loads no reference model)")
+    return "What helps, cheapest first:\n" + "\n".join(f"    - {way}" for way in ways)
+
+
+def _out_of_memory(error: BaseException, text: str) -> bool:
+    if isinstance(error, MemoryError) or type(error).__name__ == "OutOfMemoryError":
+        return True
+    return isinstance(error, RuntimeError) and ("out of memory" in text or "can't allocate memory" in text)
+
+
+def _disk_full(error: BaseException, text: str) -> bool:
+    if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
+        return True
+    return "No space left on device" in text or "PytorchStreamWriter failed" in text
+
+
+def _first_line(text: str) -> str:
+    return text.strip().splitlines()[0][:200] if text.strip() else "no details"

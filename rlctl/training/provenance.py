@@ -1,0 +1,97 @@
+"""What a run was made of: enough to repeat it, or to see why a repetition differs."""
+
+import hashlib
+import os
+import platform
+import subprocess
+import sys
+from datetime import UTC, datetime
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any
+
+from rlctl.config.config import Config
+
+PACKAGES = ("rlctl", "torch", "transformers", "trl", "peft", "accelerate", "datasets", "tokenizers", "math-verify")
+
+
+def now() -> str:
+    """The time in UTC, to the second."""
+    return datetime.now(UTC).isoformat(timespec="seconds")
+
+
+def provenance(config: Config, *, command: list[str] | None = None) -> dict[str, Any]:
+    """Versions, commit, command, seed, hardware, and hashes of local data and reward code."""
+    return {
+        "name": config.run.name,
+        "algorithm": config.algorithm.type,
+        "seed": config.run.seed,
+        "command": command if command is not None else sys.argv,
+        "folder": os.getcwd(),
+        "python": platform.python_version(),
+        "packages": versions(),
+        "git": git_state(Path.cwd()),
+        "hardware": hardware(),
+        "hashes": {"data": data_hashes(config), "rewards": reward_hashes(config)},
+    }
+
+
+def versions() -> dict[str, str]:
+    """Installed versions of what decides the result."""
+    found = {}
+    for package in PACKAGES:
+        try:
+            found[package] = version(package)
+        except PackageNotFoundError:
+            continue
+    return found
+
+
+def git_state(folder: Path) -> dict[str, Any] | None:
+    """Commit of the repository around `folder` and whether it has changes; None outside a repository."""
+    try:
+        commit = _git(folder, "rev-parse", "HEAD")
+        return {"commit": commit, "changed": bool(_git(folder, "status", "--porcelain"))}
+    except (OSError, subprocess.SubprocessError):
+        return None
+
+
+def _git(folder: Path, *arguments: str) -> str:
+    done = subprocess.run(
+        ["git", *arguments], cwd=folder, capture_output=True, text=True, check=True, timeout=10
+    )
+    return done.stdout.strip()
+
+
+def hardware() -> dict[str, Any]:
+    """Machine, cores, threads and GPUs of this process."""
+    import torch
+
+    gpus = [torch.cuda.get_device_name(i) for i in range(torch.cuda.device_count())]
+    return {
+        "machine": platform.machine(),
+        "system": platform.platform(),
+        "cpus": os.cpu_count(),
+        "threads": torch.get_num_threads(),
+        "gpus": gpus,
+        "processes": int(os.environ.get("WORLD_SIZE", "1")),
+    }
+
+
+def data_hashes(config: Config) -> dict[str, str]:
+    """SHA-256 of every data file that the config names; a Hub dataset is named by its revision instead."""
+    sources = [*config.data.train, *(config.data.eval or [])]
+    files = [Path(source.path) for source in sources]
+    return {str(file): _sha256(file) for file in files if file.is_file()}
+
+
+def reward_hashes(config: Config) -> dict[str, str]:
+    """SHA-256 of every file with reward code of the user's own."""
+    functions = [getattr(part, "function", "") for part in config.rewards.components]
+    files = [Path(function.rpartition(":")[0]) for function in functions if ".py:" in function]
+    return {str(file): _sha256(file) for file in files if file.is_file()}
+
+
+def _sha256(file: Path) -> str:
+    with file.open("rb") as handle:
+        return hashlib.file_digest(handle, "sha256").hexdigest()
