@@ -1,4 +1,4 @@
-"""Fixtures that several folders of tests share: small real models. Tests run offline, quietly, on one thread."""
+"""Fixtures that several folders of tests share: small real models. Tests run offline and on one thread."""
 
 import os
 from pathlib import Path
@@ -11,12 +11,12 @@ os.environ.setdefault("HF_HUB_DISABLE_TELEMETRY", "1")
 os.environ.setdefault("HF_HUB_DISABLE_PROGRESS_BARS", "1")
 os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
 
-from models_for_tests import GSM8K, build_model_folder  # noqa: E402
+from models_for_tests import GSM8K, build_model_folder
 
 
 @pytest.fixture(scope="session")
 def tiny_model_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A causal LM of about 90,000 weights with a real tokenizer and no chat template. Do not write into it."""
+    """A causal LM of about 90,000 weights, a real tokenizer, no chat template. Do not write into it."""
     return build_model_folder(tmp_path_factory.mktemp("models") / "tiny")
 
 

@@ -1,6 +1,6 @@
-"""Builds small real model folders: a BPE tokenizer trained on text, and a causal LM of about 90,000 random weights.
+"""Builds small real model folders: a BPE tokenizer trained on text, and about 90,000 random weights.
 
-The text is GSM8K where `../shared/data/gsm8k` exists, else sentences made here, so that tests never need a network.
+The text is GSM8K where `../shared/data/gsm8k` exists, else sentences made here: tests never need a network.
 """
 
 import gzip
@@ -11,13 +11,15 @@ SHARED_DATA = Path(__file__).resolve().parents[2] / "shared" / "data"
 GSM8K = SHARED_DATA / "gsm8k"
 
 CHAT_TEMPLATE = (
-    "{% for message in messages %}<|im_start|>{{ message['role'] }}\n{{ message['content'] }}<|im_end|>\n{% endfor %}"
+    "{% for message in messages %}"
+    "<|im_start|>{{ message['role'] }}\n{{ message['content'] }}<|im_end|>\n"
+    "{% endfor %}"
     "{% if add_generation_prompt %}<|im_start|>assistant\n{% endif %}"
 )
 
 
 def training_text() -> list[str]:
-    """Grade-school maths to train a tokenizer on: GSM8K's training split, or 2,000 made-up problems without it."""
+    """Maths to train a tokenizer on: 2,000 problems of GSM8K's training split, or as many made-up ones."""
     file = GSM8K / "train.jsonl.gz"
     if file.exists():
         with gzip.open(file, "rt", encoding="utf-8") as lines:
@@ -25,7 +27,7 @@ def training_text() -> list[str]:
         return [f"{row['question']}\n{row['answer']}" for row in rows[:2000]]
     things = ["apples", "books", "coins", "eggs", "pencils", "tickets"]
     return [
-        f"Anna has {i % 97} {things[i % 6]} and buys {i % 13} more. How many {things[i % 6]} does she have now?\n"
+        f"Anna has {i % 97} {things[i % 6]} and buys {i % 13} more. How many does she have now?\n"
         f"She has {i % 97} + {i % 13} = {i % 97 + i % 13} {things[i % 6]}.\n#### {i % 97 + i % 13}"
         for i in range(2000)
     ]
@@ -38,7 +40,7 @@ def build_model_folder(
 
     Args:
         folder: Where to write; created.
-        chat: Give the tokenizer a ChatML template and end turns with `<|im_end|>`; else texts end with `<|endoftext|>`.
+        chat: Give the tokenizer a ChatML template, and `<|im_end|>` as its end token.
         seed: Seed of the random weights.
         vocabulary: Tokens of the tokenizer, special ones included.
         context: Longest sequence in tokens.
