@@ -1,0 +1,90 @@
+"""`train` for every algorithm: quiet libraries, one dispatch, one result."""
+
+import os
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+
+from rlctl import registry
+from rlctl.config.config import Config
+from rlctl.config.load import load_config
+from rlctl.training.view import View
+
+
+@dataclass(frozen=True)
+class Objects:
+    """Ready Python objects that take the place of sections of the YAML; None where the YAML decides."""
+
+    model: Any = None
+    tokenizer: Any = None
+    train_dataset: Any = None
+    eval_dataset: Any = None
+
+
+@dataclass(frozen=True)
+class TrainedRun:
+    """A finished run.
+
+    Args:
+        path: The run's folder.
+        model: The trained model, in memory.
+        tokenizer: Its tokenizer.
+        summary: What `rlctl train --json` prints.
+    """
+
+    path: Path
+    model: Any
+    tokenizer: Any
+    summary: dict[str, Any] = field(default_factory=dict)
+
+
+def train(
+    config: Config | str | Path,
+    *,
+    model: Any = None,
+    tokenizer: Any = None,
+    train_dataset: Any = None,
+    eval_dataset: Any = None,
+    console: Console | None = None,
+    quiet: bool = False,
+) -> TrainedRun:
+    """Run the algorithm that the config names.
+
+    Args:
+        config: A loaded config, or the path of a YAML.
+        model: A causal LM to train in place of `model.path`.
+        tokenizer: Its tokenizer; needed with `model`.
+        train_dataset: A `datasets.Dataset` (or list of rows) in place of `data.train`.
+        eval_dataset: The same in place of `data.eval`.
+        console: Where the run is shown; stdout by default.
+        quiet: Show nothing.
+
+    Raises:
+        RlctlError: Anything that goes wrong on the way, explained.
+    """
+    if not isinstance(config, Config):
+        config = load_config(config)
+    calm_libraries()
+    objects = Objects(model, tokenizer, train_dataset, eval_dataset)
+    main = int(os.environ.get("RANK", "0")) == 0
+    view = View(console or Console(), quiet=quiet or not main)
+    backend = registry.load(registry.names("backends")[config.algorithm.type])
+    return backend(config, objects, view)
+
+
+def calm_libraries() -> None:
+    """No telemetry unless the user asked for it, no progress bars, no warnings that are not the user's business."""
+    os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
+    if "HF_HUB_DISABLE_TELEMETRY" not in os.environ:
+        os.environ["HF_HUB_DISABLE_TELEMETRY"] = "1"
+        import huggingface_hub.constants
+
+        huggingface_hub.constants.HF_HUB_DISABLE_TELEMETRY = True
+    import datasets
+    import transformers
+
+    transformers.logging.set_verbosity_error()
+    transformers.logging.disable_progress_bar()
+    datasets.disable_progress_bars()

@@ -1,0 +1,106 @@
+"""Between TRL's batches and rlctl's rewards: one callable that scores, and what is logged of every batch."""
+
+import time
+from collections.abc import Callable
+from typing import Any
+
+from rlctl.rewards.compose import Batch, Scored, Scorer
+from rlctl.rewards.statistics import RewardStatistics, batch_metrics
+from rlctl.training.run import Run
+
+
+class RewardBridge:
+    """The one reward function that TRL gets, with weight 1; every part is composed and logged by rlctl.
+
+    Args:
+        scorer: The composed reward.
+        run: Where completions and statistics are written.
+        group_size: Completions per prompt, G; rows i·G … (i+1)·G−1 of a batch share a prompt.
+        drop_dead_groups: Leave groups without spread out of the update.
+        exchange: Gathers a list over all processes in rank order.
+    """
+
+    __name__ = "reward"
+
+    def __init__(
+        self,
+        scorer: Scorer,
+        run: Run,
+        *,
+        group_size: int,
+        drop_dead_groups: bool,
+        exchange: Callable[[list], list],
+    ) -> None:
+        self.scorer = scorer
+        self.run = run
+        self.group_size = group_size
+        self.drop_dead_groups = drop_dead_groups
+        self.exchange = exchange
+        self.statistics = RewardStatistics([part.name for part in run.config.rewards.components])
+        self.seconds = 0.0
+        self.pending: list[dict[str, float | None]] = []
+        self.rows: list[dict[str, Any]] = []
+        self._scored: Scored | None = None
+        self._texts: list[tuple[Any, str]] = []
+        self._step = 0
+
+    def __call__(
+        self,
+        prompts: list[Any],
+        completions: list[Any],
+        completion_ids: list[list[int]],
+        trainer_state: Any = None,
+        log_extra: Any = None,
+        log_metric: Any = None,
+        **columns: list[Any],
+    ) -> list[float | None]:
+        """Score this process's completions; None keeps a completion out of every statistic of TRL."""
+        start = time.perf_counter()
+        batch = Batch(
+            prompts=prompts,
+            completions=completions,
+            columns={**columns, "completion_ids": completion_ids},
+            group_size=self.group_size,
+            trainer_state=trainer_state,
+        )
+        self._scored = self.scorer.score(batch, exchange=self.exchange)
+        self._texts = list(zip(prompts, batch.texts, strict=True))
+        self._step = trainer_state.global_step + 1
+        self.seconds += time.perf_counter() - start
+        return self._scored.totals
+
+    def on_scored(self, advantages: list[float]) -> list[bool]:
+        """Log the batch with the advantages that TRL computed; say which rows take part in the update."""
+        assert self._scored is not None
+        keep = [total is not None for total in self._scored.totals]
+        if self.drop_dead_groups:
+            live = live_rows(self._scored.totals, self.group_size)
+            keep = [kept and alive for kept, alive in zip(keep, live, strict=True)]
+        rows = [
+            {
+                "step": self._step,
+                "split": "train",
+                "prompt": prompt,
+                "completion": completion,
+                **row.as_dict(),
+                "advantage": advantage if kept else None,
+            }
+            for (prompt, completion), row, advantage, kept in zip(
+                self._texts, self._scored.rows, advantages, keep, strict=True
+            )
+        ]
+        self.rows = self.exchange(rows)
+        every_row = self.exchange(self._scored.rows)
+        self.run.log_completions(self.rows)
+        self.statistics.update(every_row, group_size=self.group_size)
+        self.pending.append(batch_metrics(every_row, group_size=self.group_size))
+        return keep
+
+
+def live_rows(totals: list[float | None], group_size: int) -> list[bool]:
+    """Whether each row's group has at least two different totals."""
+    alive: list[bool] = []
+    for start in range(0, len(totals), group_size):
+        scored = {total for total in totals[start : start + group_size] if total is not None}
+        alive += [len(scored) > 1] * min(group_size, len(totals) - start)
+    return alive

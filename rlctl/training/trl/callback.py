@@ -1,0 +1,157 @@
+"""TRL's trainer reports here: metrics under rlctl's names, evaluation on the way, the view and the trackers."""
+
+import time
+from collections.abc import Callable
+from typing import Any
+
+import torch
+from transformers import TrainerCallback
+
+from rlctl.evaluation.held_out import HeldOut
+from rlctl.training.run import Run
+from rlctl.training.trackers import Trackers
+from rlctl.training.trl.bridge import RewardBridge
+from rlctl.training.view import View
+
+NAMES = {
+    "loss": "train/loss",
+    "kl": "train/kl_div",
+    "entropy": "train/entropy",
+    "grad_norm": "train/grad_norm",
+    "learning_rate": "train/learning_rate",
+    "completions/mean_length": "train/completion_length",
+    "completions/clipped_ratio": "train/truncated_fraction",
+    "clip_ratio/region_mean": "train/clip_fraction",
+}
+"""TRL's metric → rlctl's; the rest of TRL's metrics keep their name below `trl/`."""
+
+REPLACED = ("reward", "reward_std", "frac_reward_zero_std", "rewards/", "step_time")
+"""Metrics of TRL that rlctl has under its own names."""
+
+
+class RunCallback(TrainerCallback):
+    """Writes a run's logs and shows them.
+
+    Args:
+        run: The run's folder.
+        view: What a person sees.
+        trackers: Experiment trackers; None on every process but the main one.
+        bridge: The reward, which collects what was scored since the last line.
+        seconds: The trainer's seconds by part of a step; emptied at every line.
+        evaluate: Evaluates held-out prompts at a step; None without `data.eval`.
+    """
+
+    def __init__(
+        self,
+        run: Run,
+        view: View,
+        trackers: Trackers | None,
+        bridge: RewardBridge,
+        seconds: dict[str, float],
+        evaluate: Callable[[int], HeldOut] | None,
+    ) -> None:
+        self.run = run
+        self.view = view
+        self.trackers = trackers
+        self.bridge = bridge
+        self.evaluate = evaluate
+        self.seconds = seconds
+        self.rewards: list[tuple[int, float]] = []
+        self.evaluations: list[dict[str, float]] = []
+        self._step_start = 0.0
+        self._step_seconds = 0.0
+        self._steps = 0
+        self._tokens = 0
+
+    def on_step_begin(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
+        """Start the clock."""
+        self._step_start = time.perf_counter()
+
+    def on_step_end(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
+        """Stop the clock; evaluate where it is due (the last step is evaluated with the final model)."""
+        self._step_seconds += time.perf_counter() - self._step_start
+        self._steps += 1
+        self.view.advance(state.global_step)
+        every = self.run.config.training.eval_steps
+        if self.evaluate and every and state.global_step % every == 0 and state.global_step < state.max_steps:
+            self.held_out(state.global_step)
+
+    def on_log(self, args: Any, state: Any, control: Any, logs: dict[str, Any], **kwargs: Any) -> None:
+        """One line of metrics: means over the steps since the last."""
+        if "loss" not in logs:
+            return
+        metrics = {**self._reward_metrics(), **rename(logs), **self._speed()}
+        if metrics.get("train/reward") is not None:
+            self.rewards.append((state.global_step, metrics["train/reward"]))
+        if not self.run.main:
+            return
+        self.run.log_metrics(state.global_step, metrics)
+        self.run.log_text(self.view.line(state.global_step, metrics))
+        self.run.write_result("rewards.json", self.bridge.statistics.as_dict())
+        self.view.step(state.global_step, metrics)
+        if self.trackers is not None:
+            self.trackers.log(state.global_step, metrics)
+            self.trackers.log_rewards(state.global_step, self._distributions())
+            self.trackers.log_samples(state.global_step, self.bridge.rows[:8])
+
+    def held_out(self, step: int) -> HeldOut:
+        """Evaluate and log; every process takes part."""
+        assert self.evaluate is not None
+        found = self.evaluate(step)
+        self.evaluations.append({"step": step, **found.metrics})
+        if self.run.main:
+            self.run.log_metrics(step, found.metrics)
+            self.run.log_completions(found.rows)
+            self.view.evaluated(step, found.metrics)
+            if self.trackers is not None:
+                self.trackers.log(step, found.metrics)
+                self.trackers.log_samples(step, found.rows[:8])
+        return found
+
+    def _reward_metrics(self) -> dict[str, float | None]:
+        batches, self.bridge.pending = self.bridge.pending, []
+        names = dict.fromkeys(name for batch in batches for name in batch)
+        means: dict[str, float | None] = {}
+        for name in names:
+            known = [value for batch in batches if (value := batch.get(name)) is not None]
+            means[f"train/{name}"] = sum(known) / len(known) if known else None
+        self._tokens = sum(int(batch.get("tokens") or 0) for batch in batches)
+        return means
+
+    def _speed(self) -> dict[str, float]:
+        steps = max(self._steps, 1)
+        sampling, scoring = self.seconds.get("sampling", 0.0), self.bridge.seconds
+        total = self._step_seconds
+        speed = {
+            "time/step": total / steps,
+            "time/sampling": sampling / steps,
+            "time/scoring": scoring / steps,
+            "time/update": max(total - sampling - scoring, 0.0) / steps,
+        }
+        if total > 0 and self._tokens:
+            speed["perf/tokens_per_second"] = self._tokens / total
+        if torch.cuda.is_available():
+            speed["perf/peak_device_memory_gib"] = torch.cuda.max_memory_allocated() / 2**30
+        self.seconds["sampling"] = self.bridge.seconds = self._step_seconds = 0.0
+        self._steps = 0
+        return speed
+
+    def _distributions(self) -> dict[str, list[float]]:
+        rows = self.bridge.rows
+        totals = [row["total"] for row in rows if row["total"] is not None]
+        parts = {
+            f"train/{name}": [part["raw"] for row in rows if (part := row["components"][name])["raw"] is not None]
+            for name in self.view.components
+        }
+        return {"train/reward": totals, **parts}
+
+
+def rename(logs: dict[str, Any]) -> dict[str, Any]:
+    """TRL's metrics under rlctl's names; `train/kl_div` is None where no reference is loaded."""
+    metrics: dict[str, Any] = {"train/kl_div": None}
+    for name, value in logs.items():
+        if name in NAMES:
+            metrics[NAMES[name]] = value
+        elif not name.startswith(REPLACED) and name != "epoch":
+            metrics[f"trl/{name}"] = value
+    return {"epoch": logs.get("epoch"), **metrics}

@@ -1,0 +1,154 @@
+"""GRPO on TRL's trainer: our config, our composed reward, our logs (Shao et al. 2024, arXiv 2402.03300)."""
+
+import time
+from collections.abc import Callable
+from typing import Any
+
+import torch
+from accelerate import PartialState
+from accelerate.utils import gather_object
+from transformers import PrinterCallback
+from trl import GRPOConfig
+
+from rlctl.config.config import Config
+from rlctl.config.plan import Plan, make_plan
+from rlctl.errors import ConfigError, DataError, Problem, RewardError
+from rlctl.evaluation.held_out import HeldOut, evaluate
+from rlctl.models.load import LoadedModel
+from rlctl.rewards.compose import Scorer
+from rlctl.rewards.selftest import run_tests
+from rlctl.training.inputs import Inputs, load_inputs
+from rlctl.training.run import Run, refuse_existing
+from rlctl.training.summary import Summary
+from rlctl.training.train import Objects, TrainedRun
+from rlctl.training.trackers import Trackers
+from rlctl.training.trl.arguments import grpo_arguments
+from rlctl.training.trl.bridge import RewardBridge
+from rlctl.training.trl.callback import RunCallback
+from rlctl.training.trl.seams import PolicyTrainer
+from rlctl.training.view import View
+
+
+def train(config: Config, objects: Objects, view: View) -> TrainedRun:
+    """Train a policy with GRPO, from the config to the final model in the run's folder.
+
+    Args:
+        config: The resolved config.
+        objects: Ready model, tokenizer or datasets in place of their sections.
+        view: What a person sees.
+
+    Raises:
+        RlctlError: Anything that goes wrong, explained; nothing is left behind before the first step.
+    """
+    started = time.perf_counter()
+    state = PartialState(cpu=config.model.device == "cpu")
+    refuse_existing(config)
+    state.wait_for_everyone()  # every process has looked before the first one makes the folder
+    inputs = load_inputs(config, objects)
+    plan = plan_for(config, inputs, state.num_processes)
+    with Scorer(config.rewards, count_tokens=inputs.count_tokens) as scorer:
+        for result in run_tests(config.rewards, scorer):
+            if not result.passed:
+                raise RewardError(result.describe(), hint="Mend the reward, or the test under rewards.tests.")
+        with Run(config, main=state.is_main_process) as run:
+            return _train(config, inputs, plan, scorer, run, view, started)
+
+
+def _train(
+    config: Config, inputs: Inputs, plan: Plan, scorer: Scorer, run: Run, view: View, started: float
+) -> TrainedRun:
+    for line in [*inputs.describe(), *plan.describe()]:
+        view.notice(line)
+        run.log_text(line)
+    trainer, bridge = build_trainer(config, inputs, plan, scorer, run)
+    policy = trainer.accelerator.unwrap_model(trainer.model)
+    held_out = evaluator(policy, inputs, scorer, config)
+    trackers = Trackers(config, run.path) if run.main else None
+    callback = RunCallback(run, view, trackers, bridge, trainer.seconds, held_out)
+    trainer.add_callback(callback)
+    trainer.remove_callback(PrinterCallback)
+    summary = Summary(config)
+    try:
+        if held_out:
+            summary.before = callback.held_out(0).metrics
+        view.begin(plan.steps, [part.name for part in config.rewards.components])
+        trainer.train()
+        view.end()
+        if held_out:
+            summary.after = callback.held_out(trainer.state.global_step).metrics
+    finally:
+        view.end()
+        if trackers is not None:
+            trackers.close()
+    trainer.save_model(str(run.final))
+    (run.final / "training_args.bin").unlink(missing_ok=True)
+    summary.finish(run, callback.rewards, callback.evaluations, time.perf_counter() - started)
+    summary.show(view)
+    return TrainedRun(path=run.path, model=policy, tokenizer=inputs.tokenizer, summary=summary.as_dict())
+
+
+def build_trainer(
+    config: Config, inputs: Inputs, plan: Plan, scorer: Scorer, run: Run
+) -> tuple[PolicyTrainer, RewardBridge]:
+    """TRL's trainer with rlctl's reward in it."""
+    bridge = RewardBridge(
+        scorer,
+        run,
+        group_size=config.algorithm.num_generations,
+        drop_dead_groups=config.algorithm.dead_groups == "drop",
+        exchange=gather_object,
+    )
+    arguments = grpo_arguments(
+        config, plan, output_dir=str(run.checkpoints), bf16=mixed_precision(config, inputs.model)
+    )
+    try:
+        trainer = PolicyTrainer(
+            on_scored=bridge.on_scored,
+            model=inputs.model.model,
+            reward_funcs=[bridge],
+            args=GRPOConfig(**arguments),
+            train_dataset=inputs.train,
+            processing_class=inputs.tokenizer,
+            peft_config=inputs.model.peft_config,
+        )
+    except (ValueError, NotImplementedError) as error:  # combinations that only TRL itself knows to be wrong
+        raise ConfigError([Problem(str(error), ("algorithm",))]) from error
+    return trainer, bridge
+
+
+def plan_for(config: Config, inputs: Inputs, processes: int) -> Plan:
+    """The batch geometry, refused where a step needs more prompts than there are."""
+    plan = make_plan(config, num_processes=processes, num_prompts=len(inputs.train))
+    if len(inputs.train) < config.training.prompts_per_step:
+        raise DataError(
+            f"{len(inputs.train)} training prompts are fewer than one step needs "
+            f"(training.prompts_per_step is {config.training.prompts_per_step})",
+            where="data.train",
+            hint=f"Use at least that many prompts, or training.prompts_per_step: {len(inputs.train)} or less.",
+        )
+    return plan
+
+
+def evaluator(
+    policy: Any, inputs: Inputs, scorer: Scorer, config: Config
+) -> Callable[[int], HeldOut] | None:
+    """Evaluates the policy on the held-out prompts at a step; None where there are none.
+
+    Every process evaluates all prompts: the result is the same, and none waits for another.
+    """
+    prompts = inputs.eval
+    if prompts is None:
+        return None
+
+    def held_out(step: int) -> HeldOut:
+        return evaluate(policy, inputs.tokenizer, list(prompts), scorer, config, step=step)
+
+    return held_out
+
+
+def mixed_precision(config: Config, model: LoadedModel) -> bool:
+    """Whether to train in bfloat16 mixed precision; auto: on a GPU that has it."""
+    if config.training.bf16 != "auto":
+        return config.training.bf16
+    on_gpu = next(model.model.parameters()).device.type == "cuda" or torch.cuda.is_available()
+    return config.model.device != "cpu" and on_gpu and torch.cuda.is_bf16_supported()
