@@ -11,7 +11,7 @@ def config(*, algorithm=None, data=None, **training) -> Config:
         {
             "model": {"path": "builtin:tiny-math"},
             "data": {"train": {"path": "builtin:arithmetic"}, **(data or {})},
-            "rewards": {"components": [{"type": "length", "max": 5}]},
+            "rewards": {"components": [{"name": "length", "type": "length", "max": 5}]},
             "algorithm": {"type": "grpo", **(algorithm or {})},
             "training": training,
         }
