@@ -95,7 +95,7 @@ def evaluate(
 
 
 def score(scorer: Scorer, prompts: list[dict[str, Any]], completions: list[list[Completion]]) -> Scored:
-    """Score every completion of every prompt, prompts in order, before normalisation over groups or batches."""
+    """Score every completion of every prompt, in order, before normalisation over groups or batches."""
     flat = [one for each in completions for one in each]
     per_prompt = len(completions[0])
     repeated = [row for row in prompts for _ in range(per_prompt)]
@@ -111,7 +111,12 @@ def score(scorer: Scorer, prompts: list[dict[str, Any]], completions: list[list[
 
 
 def log_rows(
-    prompts: list[dict[str, Any]], completions: list[list[Completion]], scores: Scored, *, step: int, greedy: bool
+    prompts: list[dict[str, Any]],
+    completions: list[list[Completion]],
+    scores: Scored,
+    *,
+    step: int,
+    greedy: bool,
 ) -> list[dict[str, Any]]:
     """The rows of one evaluation for `completions.jsonl`."""
     flat = [(row, one) for row, each in zip(prompts, completions, strict=True) for one in each]

@@ -1,4 +1,4 @@
-"""Completions from a Hugging Face causal LM in this process, greedy or sampled, the same for the same seed."""
+"""Completions from a Hugging Face causal LM in this process: greedy or sampled, equal for equal seeds."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -27,7 +27,7 @@ class Completion:
 
 
 def encode(tokenizer: Any, prompts: list[Prompt]) -> list[list[int]]:
-    """Token ids of each prompt, as the trainer sees them: a text as it is, messages through the chat template."""
+    """Token ids of each prompt as the trainer sees them: text as it is, messages by the chat template."""
     if not prompts:
         return []
     if isinstance(prompts[0], str):
@@ -73,7 +73,9 @@ def generate(
     with torch.no_grad(), _evaluating(model), _seeded(seed, model.device):
         for start in range(0, len(order), per_batch):
             chosen = order[start : start + per_batch]
-            batch = tokenizer.pad({"input_ids": [ids[i] for i in chosen]}, padding_side="left", return_tensors="pt")
+            batch = tokenizer.pad(
+                {"input_ids": [ids[i] for i in chosen]}, padding_side="left", return_tensors="pt"
+            )
             output = model.generate(**batch.to(model.device), generation_config=config)
             output = output[:, batch["input_ids"].shape[1] :].tolist()
             for place, i in enumerate(chosen):

@@ -18,11 +18,13 @@ def explain(error: BaseException, config: Config) -> RlctlError | None:
         return TrainingError(
             "the disk is full",
             where=str(Path(config.run.output_dir).resolve()),
-            hint="Free some space, or keep fewer checkpoints (training.save_total_limit, training.save_steps), "
+            hint="Free some space, keep fewer checkpoints (training.save_total_limit, training.save_steps), "
             "or write elsewhere (--output-dir).",
         )
     if isinstance(error, PermissionError):
-        return TrainingError(f"cannot write: {error.strerror}", where=str(error.filename or config.run.output_dir))
+        return TrainingError(
+            f"cannot write: {error.strerror}", where=str(error.filename or config.run.output_dir)
+        )
     if "probability tensor contains either" in text:
         return TrainingError(
             "the model's probabilities are no longer finite",
@@ -33,7 +35,9 @@ def explain(error: BaseException, config: Config) -> RlctlError | None:
 
 def memory_advice(config: Config) -> str:
     """Keys that lower the memory of this config, cheapest first."""
-    ways = [f"training.per_device_train_batch_size (now {config.training.per_device_train_batch_size}): a smaller one"]
+    ways = [
+        f"training.per_device_train_batch_size: less than {config.training.per_device_train_batch_size}"
+    ]
     if not config.training.gradient_checkpointing:
         ways.append("training.gradient_checkpointing: true")
     ways.append(f"generation.max_completion_length (now {config.generation.max_completion_length})")

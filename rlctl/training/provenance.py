@@ -12,7 +12,17 @@ from typing import Any
 
 from rlctl.config.config import Config
 
-PACKAGES = ("rlctl", "torch", "transformers", "trl", "peft", "accelerate", "datasets", "tokenizers", "math-verify")
+PACKAGES = (
+    "rlctl",
+    "torch",
+    "transformers",
+    "trl",
+    "peft",
+    "accelerate",
+    "datasets",
+    "tokenizers",
+    "math-verify",
+)
 
 
 def now() -> str:

@@ -35,6 +35,7 @@ class Run:
         self.main = main
         self.path = folder_of(config)
         self.record: dict[str, Any] = {}
+        self.worth_keeping = False
 
     @property
     def checkpoints(self) -> Path:
@@ -66,6 +67,9 @@ class Run:
         if error is None:
             self._end("done")
             return
+        if self.main and not self.worth_keeping:
+            # It failed before the first step: leave nothing behind, so that the next try may have the name.
+            shutil.rmtree(self.path, ignore_errors=True)
         if isinstance(error, KeyboardInterrupt):
             self._end("interrupted")
             return
@@ -75,7 +79,7 @@ class Run:
             raise explained from error
 
     def _end(self, status: str, **more: Any) -> None:
-        if not self.main:
+        if not self.main or not self.path.exists():
             return
         self.record.update(status=status, end=now(), **more)
         try:
@@ -90,7 +94,8 @@ class Run:
         write_json(self.path / "run.json", self.record)
 
     def log_metrics(self, step: int, metrics: dict[str, Any]) -> None:
-        """Append one line to `metrics.jsonl`."""
+        """Append one line to `metrics.jsonl`; from the first step on, the folder stays whatever happens."""
+        self.worth_keeping |= step > 0
         self._append("metrics.jsonl", [{"step": step, **metrics}])
 
     def log_completions(self, rows: list[dict[str, Any]]) -> None:
@@ -137,7 +142,9 @@ def refuse_existing(config: Config) -> None:
     parent = next(folder for folder in path.parents if folder.exists())
     if not parent.is_dir() or not os.access(parent, os.W_OK):
         raise UsageError(
-            "cannot write here", where=str(parent), hint="Choose another folder: --output-dir DIR, or run.output_dir."
+            "cannot write here",
+            where=str(parent),
+            hint="Choose another folder: --output-dir DIR, or run.output_dir.",
         )
 
 
@@ -152,7 +159,9 @@ def free_name(path: Path) -> str:
 def write_json(path: Path, content: dict[str, Any]) -> None:
     """Write JSON to a temporary neighbour, then rename it into place."""
     temporary = path.with_name(f".{path.name}.tmp")
-    temporary.write_text(json.dumps(content, indent=2, ensure_ascii=False, allow_nan=False) + "\n", encoding="utf-8")
+    temporary.write_text(
+        json.dumps(content, indent=2, ensure_ascii=False, allow_nan=False) + "\n", encoding="utf-8"
+    )
     temporary.replace(path)
 
 

@@ -1,9 +1,15 @@
-"""Experiment trackers, through accelerate: the same metric names everywhere, histograms and tables where they exist."""
+"""Experiment trackers, through accelerate: one set of names, histograms and tables where they exist."""
 
 from pathlib import Path
 from typing import Any
 
-from accelerate.tracking import GeneralTracker, MLflowTracker, TensorBoardTracker, TrackioTracker, WandBTracker
+from accelerate.tracking import (
+    GeneralTracker,
+    MLflowTracker,
+    TensorBoardTracker,
+    TrackioTracker,
+    WandBTracker,
+)
 
 from rlctl.config.config import Config
 from rlctl.config.dump import to_yaml
@@ -17,7 +23,7 @@ class Trackers:
 
     Args:
         config: The resolved config; stored in each tracker.
-        folder: The run's folder; TensorBoard writes below it, and so do wandb and mlflow where they work offline.
+        folder: The run's folder; TensorBoard and wandb write below it.
 
     Raises:
         MissingError: A tracker is not installed, or cannot start.
@@ -29,7 +35,9 @@ class Trackers:
             self.trackers[name] = _start(name, config, folder)
         for name, tracker in self.trackers.items():
             if name == "tensorboard":  # accelerate would write a folder named after the time for it
-                tracker.tracker.add_text("config", "\n".join(f"    {line}" for line in to_yaml(config).splitlines()))
+                tracker.tracker.add_text(
+                    "config", "\n".join(f"    {line}" for line in to_yaml(config).splitlines())
+                )
             else:
                 tracker.store_init_configuration(flatten(config.model_dump(mode="json")))
 
@@ -47,7 +55,9 @@ class Trackers:
             if "tensorboard" in self.trackers:
                 import numpy
 
-                self.trackers["tensorboard"].tracker.add_histogram(name, numpy.asarray(numbers), global_step=step)
+                self.trackers["tensorboard"].tracker.add_histogram(
+                    name, numpy.asarray(numbers), global_step=step
+                )
             if "wandb" in self.trackers:
                 import wandb
 
@@ -68,7 +78,9 @@ class Trackers:
                 import pandas
                 import trackio
 
-                tracker.log({"samples": trackio.Table(dataframe=pandas.DataFrame(data, columns=columns))}, step=step)
+                tracker.log(
+                    {"samples": trackio.Table(dataframe=pandas.DataFrame(data, columns=columns))}, step=step
+                )
             elif name == "mlflow":
                 import mlflow
 
@@ -96,7 +108,9 @@ def _start(name: str, config: Config, folder: Path) -> GeneralTracker:
                 dir=str(folder),
             )
         elif name == "trackio":
-            tracker = TrackioTracker(tracking.project, name=run, group=tracking.group, space_id=tracking.entity)
+            tracker = TrackioTracker(
+                tracking.project, name=run, group=tracking.group, space_id=tracking.entity
+            )
         else:
             tags = {"group": tracking.group or "", **dict.fromkeys(tracking.tags, "true")}
             tracker = MLflowTracker(experiment_name=tracking.project, run_name=run, tags=tags)

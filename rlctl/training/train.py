@@ -1,5 +1,6 @@
 """`train` for every algorithm: quiet libraries, one dispatch, one result."""
 
+import logging
 import os
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -75,7 +76,7 @@ def train(
 
 
 def calm_libraries() -> None:
-    """No telemetry unless the user asked for it, no progress bars, no warnings that are not the user's business."""
+    """No telemetry unless the user asked for it, no progress bars, no warnings that are not for the user."""
     os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
     if "HF_HUB_DISABLE_TELEMETRY" not in os.environ:
         os.environ["HF_HUB_DISABLE_TELEMETRY"] = "1"
@@ -85,6 +86,7 @@ def calm_libraries() -> None:
     import datasets
     import transformers
 
+    logging.getLogger("trl").setLevel(logging.ERROR)
     transformers.logging.set_verbosity_error()
     transformers.logging.disable_progress_bar()
     datasets.disable_progress_bars()

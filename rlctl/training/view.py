@@ -6,7 +6,14 @@ from typing import Any
 
 from rich.console import Console, Group
 from rich.live import Live
-from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+from rich.progress import (
+    BarColumn,
+    Progress,
+    TaskProgressColumn,
+    TextColumn,
+    TimeElapsedColumn,
+    TimeRemainingColumn,
+)
 from rich.table import Table
 from rich.text import Text
 
@@ -85,7 +92,9 @@ class View:
     def line(self, step: int, metrics: dict[str, Any]) -> str:
         """One step as one line of text."""
         parts = [f"step {step}/{self.total}"]
-        parts += [f"{label} {form.format(metrics[key])}" for key, label, form in SHOWN if _shown(key, metrics)]
+        parts += [
+            f"{label} {form.format(metrics[key])}" for key, label, form in SHOWN if _shown(key, metrics)
+        ]
         parts += [f"{name} {value:.3f}" for name, value in self._parts(metrics)]
         return "  ".join(parts)
 
@@ -120,7 +129,9 @@ class View:
         table.add_column(justify="right")
         table.add_column(style="bold")
         table.add_column(justify="right")
-        cells = [(label, Text(form.format(metrics[key]))) for key, label, form in SHOWN if _shown(key, metrics)]
+        cells = [
+            (label, Text(form.format(metrics[key]))) for key, label, form in SHOWN if _shown(key, metrics)
+        ]
         cells[1:1] = [(name, Text(f"{value:.3f}")) for name, value in self._parts(metrics)]
         cells.insert(0, ("reward so far", Text(sparkline(list(self.rewards)), style="green")))
         for i in range(0, len(cells), 2):

@@ -1,4 +1,4 @@
-"""TRL's trainer reports here: metrics under rlctl's names, evaluation on the way, the view and the trackers."""
+"""TRL's trainer reports here: metrics under rlctl's names, evaluation on the way, view and trackers."""
 
 import time
 from collections.abc import Callable
@@ -140,7 +140,9 @@ class RunCallback(TrainerCallback):
         rows = self.bridge.rows
         totals = [row["total"] for row in rows if row["total"] is not None]
         parts = {
-            f"train/{name}": [part["raw"] for row in rows if (part := row["components"][name])["raw"] is not None]
+            f"train/{name}": [
+                part["raw"] for row in rows if (part := row["components"][name])["raw"] is not None
+            ]
             for name in self.view.components
         }
         return {"train/reward": totals, **parts}

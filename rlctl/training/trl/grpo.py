@@ -20,8 +20,8 @@ from rlctl.rewards.selftest import run_tests
 from rlctl.training.inputs import Inputs, load_inputs
 from rlctl.training.run import Run, refuse_existing
 from rlctl.training.summary import Summary
-from rlctl.training.train import Objects, TrainedRun
 from rlctl.training.trackers import Trackers
+from rlctl.training.train import Objects, TrainedRun
 from rlctl.training.trl.arguments import grpo_arguments
 from rlctl.training.trl.bridge import RewardBridge
 from rlctl.training.trl.callback import RunCallback
@@ -124,14 +124,12 @@ def plan_for(config: Config, inputs: Inputs, processes: int) -> Plan:
             f"{len(inputs.train)} training prompts are fewer than one step needs "
             f"(training.prompts_per_step is {config.training.prompts_per_step})",
             where="data.train",
-            hint=f"Use at least that many prompts, or training.prompts_per_step: {len(inputs.train)} or less.",
+            hint=f"Add prompts, or set training.prompts_per_step to {len(inputs.train)} or less.",
         )
     return plan
 
 
-def evaluator(
-    policy: Any, inputs: Inputs, scorer: Scorer, config: Config
-) -> Callable[[int], HeldOut] | None:
+def evaluator(policy: Any, inputs: Inputs, scorer: Scorer, config: Config) -> Callable[[int], HeldOut] | None:
     """Evaluates the policy on the held-out prompts at a step; None where there are none.
 
     Every process evaluates all prompts: the result is the same, and none waits for another.

@@ -1,8 +1,8 @@
-"""Every private override of TRL. `tests/training/test_trl_contract.py` fails loudly when TRL changes beneath it.
+"""Every private override of TRL; `tests/training/test_trl_contract.py` fails when TRL changes beneath it.
 
-TRL scores a batch, then keeps every row in the loss and in the normalisers, whatever its reward was. Here a row
-that could not be scored (or, with `dead_groups: drop`, one whose group has no spread) leaves the batch before the
-update: no forward pass, no share in loss, KL, entropy or any normaliser.
+TRL scores a batch, then keeps every row in the loss and in the normalisers, whatever its reward was. Here a
+row that could not be scored (or, with `dead_groups: drop`, one whose group has no spread) leaves the batch
+before the update: no forward pass, no share in loss, KL, entropy or any normaliser.
 """
 
 import math
@@ -64,12 +64,12 @@ class PolicyTrainer(GRPOTrainer):
         return inputs
 
     def _weigh_micro_batches(self) -> None:
-        """Give each buffered micro-batch the factor that makes its loss a share of a mean over kept rows only.
+        """Give each buffered micro-batch the factor that makes its loss a share of a mean over kept rows.
 
-        TRL's loss of micro-batch b is a mean over its own n_b kept rows, divided by the A micro-batches of a step;
-        DDP averages that over W processes. The mean over all N kept rows of the step is Σ_b n_b / N · mean_b, so
-        the factor is n_b · A · W / N. For losses that are means over the tokens of a micro-batch, a micro-batch
-        counts as one while it has any token: the factor is A · W / (micro-batches that have).
+        TRL's loss of micro-batch b is a mean over its own n_b kept rows, divided by the A micro-batches of a
+        step; DDP averages that over W processes. The mean over all N kept rows of the step is
+        Σ_b n_b / N · mean_b, so the factor is n_b · A · W / N. For losses that are means over the tokens of
+        a micro-batch, one with any row counts as one: the factor is A · W / (micro-batches that have rows).
         """
         accumulation = self.args.gradient_accumulation_steps
         processes = self.accelerator.num_processes
@@ -113,7 +113,7 @@ class PolicyTrainer(GRPOTrainer):
         norm = super()._get_grad_norm(model, grad_norm=grad_norm)
         if norm is not None and not math.isfinite(float(norm)):
             raise TrainingError(
-                f"the gradient is no longer finite (norm {float(norm)}) at step {self.state.global_step + 1}; "
+                f"the gradient of step {self.state.global_step + 1} is not finite (norm {float(norm)}); "
                 "the weights were not touched",
                 hint="Lower training.learning_rate or training.max_grad_norm, or use model.dtype: float32.",
             )

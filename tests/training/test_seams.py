@@ -1,0 +1,175 @@
+"""A row that leaves the batch leaves no trace: the update equals one worked out from the kept rows alone."""
+
+import warnings
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from datasets import Dataset
+from transformers import AutoModelForCausalLM, AutoTokenizer
+from trl import GRPOConfig
+
+from rlctl.errors import TrainingError
+from rlctl.training.trl.seams import KEEP, PolicyTrainer
+
+GROUP = 4
+LENGTH = 6
+REWARDS = [1.0, 2.0, None, 4.0, 3.0, 3.0, 3.0, 3.0, 0.5, None, None, None, 0.0, 1.0, 0.0, 5.0]
+"""Four groups: one row missing, no spread, one row left, whole."""
+
+
+class Recorder(PolicyTrainer):
+    """Keeps what was generated, before any row leaves."""
+
+    recorded: dict[str, Any]
+
+    def _generate_and_score_completions(self, inputs: Any) -> dict[str, Any]:
+        output = super()._generate_and_score_completions(inputs)
+        self.recorded = {name: value.clone() for name, value in output.items() if hasattr(value, "clone")}
+        return output
+
+
+def build(folder: Path, out: Path, *, keep: list[bool], rewards: Any = None, **arguments: Any) -> Recorder:
+    """A trainer that takes one plain SGD step at rate 1, so that the change of weights is the gradient."""
+    tokenizer = AutoTokenizer.from_pretrained(folder, padding_side="left")
+    config = {
+        "output_dir": str(out),
+        "per_device_train_batch_size": 4,
+        "gradient_accumulation_steps": 4,
+        "num_generations": GROUP,
+        "max_completion_length": LENGTH,
+        "max_steps": 1,
+        "optim": "sgd",
+        "learning_rate": 1.0,
+        "lr_scheduler_type": "constant",
+        "max_grad_norm": 0.0,
+        "report_to": "none",
+        "disable_tqdm": True,
+        "save_strategy": "no",
+        "use_cpu": True,
+        "bf16": False,
+        "gradient_checkpointing": False,
+        "temperature": 1.0,
+        "seed": 3,
+        **arguments,
+    }
+    values = REWARDS if rewards is None else rewards
+    return Recorder(
+        on_scored=lambda advantages: keep,
+        model=AutoModelForCausalLM.from_pretrained(folder, dtype=torch.float32),
+        reward_funcs=[lambda completions, **kwargs: values],
+        args=GRPOConfig(**config),
+        train_dataset=Dataset.from_dict(
+            {"prompt": ["one and two", "three", "the sum of four and five", "six"]}
+        ),
+        processing_class=tokenizer,
+    )
+
+
+def advantages(scale: str) -> np.ndarray:
+    """(r − mean) / (std + 1e-4) inside each group of kept rewards, n − 1; worked out with NumPy."""
+    values = np.array([np.nan if reward is None else reward for reward in REWARDS]).reshape(-1, GROUP)
+    centred = values - np.nanmean(values, axis=1, keepdims=True)
+    if scale == "group":
+        with np.errstate(all="ignore"), warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            std = np.nanstd(values, axis=1, ddof=1, keepdims=True)
+        centred = centred / (np.nan_to_num(std) + 1e-4)
+    return np.nan_to_num(centred.reshape(-1))
+
+
+def reference_gradient(
+    folder: Path, recorded: dict[str, Any], keep: list[bool], loss_type: str
+) -> dict[str, torch.Tensor]:
+    """Gradient of the loss over kept rows only, from the definition of each loss type, in one batch."""
+    model = AutoModelForCausalLM.from_pretrained(folder, dtype=torch.float32)
+    prompt, completion = recorded["prompt_ids"], recorded["completion_ids"]
+    attention = torch.cat([recorded["prompt_mask"], recorded["completion_mask"]], dim=1)
+    logits = model(input_ids=torch.cat([prompt, completion], dim=1), attention_mask=attention).logits
+    logps = torch.log_softmax(logits[:, prompt.shape[1] - 1 : -1], dim=-1)
+    logps = logps.gather(2, completion.unsqueeze(2)).squeeze(2)
+    ratio = torch.exp(logps - logps.detach())
+    advantage = torch.tensor(advantages("group"), dtype=torch.float32).unsqueeze(1)
+    token_loss = -ratio * advantage
+    mask = recorded["completion_mask"] * torch.tensor(keep).unsqueeze(1)
+    kept = torch.tensor(keep)
+    if loss_type == "grpo":
+        rows = (token_loss * mask).sum(1) / mask.sum(1).clamp(min=1)
+        loss = rows.sum() / kept.sum()
+    elif loss_type == "dr_grpo":
+        loss = (token_loss * mask).sum() / (kept.sum() * LENGTH)
+    else:
+        assert loss_type == "dapo"
+        loss = (token_loss * mask).sum() / mask.sum()
+    loss.backward()
+    return {name: p.grad.clone() for name, p in model.named_parameters() if p.grad is not None}
+
+
+@pytest.mark.parametrize("loss_type", ["grpo", "dr_grpo", "dapo"])
+@pytest.mark.parametrize("drop_dead", [False, True])
+def test_update_equals_kept_rows(
+    tiny_model_folder: Path, tmp_path: Path, loss_type: str, drop_dead: bool
+) -> None:
+    keep = [reward is not None for reward in REWARDS]
+    if drop_dead:
+        keep[4:8] = [False] * 4  # all rewards equal
+        keep[8:12] = [False] * 4  # one reward left
+    trainer = build(tiny_model_folder, tmp_path, keep=keep, loss_type=loss_type)
+    before = {name: p.detach().clone() for name, p in trainer.model.named_parameters()}
+    trainer.train()
+    expected = reference_gradient(tiny_model_folder, trainer.recorded, keep, loss_type)
+    moved = 0.0
+    for name, parameter in trainer.model.named_parameters():
+        if name in expected:
+            torch.testing.assert_close(
+                before[name] - parameter.detach(), expected[name], atol=2e-6, rtol=2e-4
+            )
+            moved += float(expected[name].abs().sum())
+    assert moved > 0
+
+
+def test_all_rows_kept_is_plain_trl(tiny_model_folder: Path, tmp_path: Path) -> None:
+    rewards = [float(i % 5) for i in range(16)]
+    trainer = build(tiny_model_folder, tmp_path, keep=[True] * 16, rewards=rewards, loss_type="grpo")
+    trainer.train()
+    assert KEEP not in trainer.recorded
+
+
+def test_no_row_left_changes_nothing(tiny_model_folder: Path, tmp_path: Path) -> None:
+    trainer = build(
+        tiny_model_folder, tmp_path, keep=[False] * 16, rewards=[None] * 16, loss_type="dapo", beta=0.1
+    )
+    before = [p.detach().clone() for p in trainer.model.parameters()]
+    trainer.train()
+    for old, new in zip(before, trainer.model.parameters(), strict=True):
+        assert torch.equal(old, new)
+
+
+def test_bnpo_counts_micro_batches_that_have_rows(tiny_model_folder: Path, tmp_path: Path) -> None:
+    """Without shuffling inside the buffer nothing is known, so the weights are checked where they are made."""
+    keep = [True] * 4 + [False] * 4 + [True] + [False] * 7
+    trainer = build(tiny_model_folder, tmp_path, keep=[True] * 16, rewards=[1.0] * 16, loss_type="bnpo")
+    trainer._buffered_inputs = [{KEEP: torch.tensor(keep[i : i + 4])} for i in range(0, 16, 4)]
+    trainer._weigh_micro_batches()
+    # two of four micro-batches have rows: each counts 4 / 2 = 2, the empty ones nothing
+    assert [float(micro["rlctl_weight"]) for micro in trainer._buffered_inputs] == [2.0, 0.0, 2.0, 0.0]
+    trainer.loss_type = "grpo"
+    trainer._weigh_micro_batches()
+    # five rows are kept in 4 + 0 + 1 + 0: n_b · 4 / 5
+    assert [float(micro["rlctl_weight"]) for micro in trainer._buffered_inputs] == pytest.approx(
+        [3.2, 0, 0.8, 0]
+    )
+
+
+def test_a_gradient_that_is_not_finite_stops_before_the_weights(
+    tiny_model_folder: Path, tmp_path: Path
+) -> None:
+    trainer = build(tiny_model_folder, tmp_path, keep=[True] * 16, rewards=[float(i) for i in range(16)])
+    next(trainer.model.parameters()).register_hook(lambda grad: grad * float("inf"))
+    before = [p.detach().clone() for p in trainer.model.parameters()]
+    with pytest.raises(TrainingError, match="not finite"):
+        trainer.train()
+    for old, new in zip(before, trainer.model.parameters(), strict=True):
+        assert torch.equal(old, new)
