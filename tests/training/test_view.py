@@ -1,0 +1,55 @@
+"""What a person reads while a run goes on."""
+
+import io
+
+from rich.console import Console
+
+from rlctl.training.view import View, describe_evaluation, sparkline
+
+
+def test_plain_lines_outside_a_terminal() -> None:
+    out = io.StringIO()
+    view = View(Console(file=out, width=80))
+    view.begin(10, ["correct"])
+    view.step(
+        1, {"train/reward": 0.25, "train/correct": 0.5, "train/kl_div": None, "train/failed_fraction": 0.0}
+    )
+    view.end()
+    assert out.getvalue() == "step 1/10  reward 0.250  correct 0.500\n"
+
+
+def test_live_view_in_a_terminal_shows_the_parts() -> None:
+    out = io.StringIO()
+    view = View(Console(file=out, width=100, force_terminal=True))
+    view.begin(4, ["correct"])
+    view.advance(1)
+    view.step(
+        1, {"train/reward": 0.25, "train/correct": 0.5, "train/entropy": 1.25, "train/invalid_fraction": 0.1}
+    )
+    view.end()
+    for text in ("step 1/4", "0.250", "correct", "1.250", "10.0%"):
+        assert text in out.getvalue()
+
+
+def test_quiet_prints_nothing() -> None:
+    out = io.StringIO()
+    view = View(Console(file=out), quiet=True)
+    view.begin(1, [])
+    view.step(1, {"train/reward": 1.0})
+    view.notice("x")
+    view.table("t", ["a"], [["b"]])
+    view.end()
+    assert out.getvalue() == ""
+
+
+def test_sparkline_is_scaled_and_averaged() -> None:
+    assert sparkline([0.0, 1.0]) == "▁█"
+    assert sparkline([2.0, 2.0]) == "▁▁"
+    assert sparkline([]) == ""
+    assert sparkline([0.0, 0.0, 1.0, 1.0], width=2) == "▁█"
+
+
+def test_evaluation_in_a_line() -> None:
+    text = describe_evaluation({"val/reward": 0.5, "val/reward_ci95": 0.1, "val/greedy_accuracy": 0.25})
+    assert text == "reward 0.500 ± 0.100, greedy accuracy 25.0%"
+    assert describe_evaluation({}) == "nothing could be scored"
