@@ -2,6 +2,7 @@
 
 import math
 import statistics
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -43,7 +44,14 @@ class HeldOut:
 
 
 def evaluate(
-    model: Any, tokenizer: Any, prompts: list[dict[str, Any]], scorer: Scorer, config: Config, *, step: int
+    model: Any,
+    tokenizer: Any,
+    prompts: list[dict[str, Any]],
+    scorer: Scorer,
+    config: Config,
+    *,
+    step: int,
+    template_arguments: Mapping[str, Any] | None = None,
 ) -> HeldOut:
     """Sample and score held-out prompts, and complete each once greedily.
 
@@ -54,21 +62,15 @@ def evaluate(
         scorer: The composed reward.
         config: Generation and evaluation settings, and the seed.
         step: Training step that the rows are logged under.
+        template_arguments: Arguments of the chat template.
     """
     texts: list[Prompt] = [row["prompt"] for row in prompts]
     count = config.eval.num_samples
+    common = {"batch_size": config.eval.batch_size, "template_arguments": template_arguments}
     sampled = generate(
-        model,
-        tokenizer,
-        texts,
-        config.generation,
-        num_samples=count,
-        batch_size=config.eval.batch_size,
-        seed=config.run.seed,
+        model, tokenizer, texts, config.generation, num_samples=count, seed=config.run.seed, **common
     )
-    greedy = generate(
-        model, tokenizer, texts, config.generation, greedy=True, batch_size=config.eval.batch_size, seed=0
-    )
+    greedy = generate(model, tokenizer, texts, config.generation, greedy=True, **common)
     sampled_scores = score(scorer, prompts, sampled)
     greedy_scores = score(scorer, prompts, greedy)
     rows = [

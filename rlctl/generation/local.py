@@ -1,6 +1,6 @@
 """Completions from a Hugging Face causal LM in this process: greedy or sampled, equal for equal seeds."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -26,14 +26,20 @@ class Completion:
     ids: list[int]
 
 
-def encode(tokenizer: Any, prompts: list[Prompt]) -> list[list[int]]:
+def encode(
+    tokenizer: Any, prompts: list[Prompt], template_arguments: Mapping[str, Any] | None = None
+) -> list[list[int]]:
     """Token ids of each prompt as the trainer sees them: text as it is, messages by the chat template."""
     if not prompts:
         return []
     if isinstance(prompts[0], str):
         return tokenizer(text=prompts)["input_ids"]
     rendered = tokenizer.apply_chat_template(
-        conversation=prompts, add_generation_prompt=True, tokenize=True, return_dict=True
+        conversation=prompts,
+        add_generation_prompt=True,
+        tokenize=True,
+        return_dict=True,
+        **(template_arguments or {}),
     )
     return rendered["input_ids"]
 
@@ -48,6 +54,7 @@ def generate(
     greedy: bool = False,
     batch_size: int = 64,
     seed: int = 0,
+    template_arguments: Mapping[str, Any] | None = None,
 ) -> list[list[Completion]]:
     """Complete each prompt `num_samples` times.
 
@@ -60,11 +67,12 @@ def generate(
         greedy: Take the most likely token each time instead of sampling.
         batch_size: Completions that are generated together.
         seed: Seed of the sampling.
+        template_arguments: Arguments of the chat template.
 
     Returns:
         N lists of `num_samples` completions, in the order of the prompts.
     """
-    ids = encode(tokenizer, prompts)
+    ids = encode(tokenizer, prompts, template_arguments)
     # Equal lengths run together: less padding, and the result does not depend on the order of the data.
     order = sorted(range(len(ids)), key=lambda i: len(ids[i]))
     per_batch = max(1, batch_size // num_samples)

@@ -35,9 +35,7 @@ def explain(error: BaseException, config: Config) -> RlctlError | None:
 
 def memory_advice(config: Config) -> str:
     """Keys that lower the memory of this config, cheapest first."""
-    ways = [
-        f"training.per_device_train_batch_size: less than {config.training.per_device_train_batch_size}"
-    ]
+    ways = [f"training.per_device_train_batch_size: less than {config.training.per_device_train_batch_size}"]
     if not config.training.gradient_checkpointing:
         ways.append("training.gradient_checkpointing: true")
     ways.append(f"generation.max_completion_length (now {config.generation.max_completion_length})")

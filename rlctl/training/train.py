@@ -15,16 +15,6 @@ from rlctl.training.view import View
 
 
 @dataclass(frozen=True)
-class Objects:
-    """Ready Python objects that take the place of sections of the YAML; None where the YAML decides."""
-
-    model: Any = None
-    tokenizer: Any = None
-    train_dataset: Any = None
-    eval_dataset: Any = None
-
-
-@dataclass(frozen=True)
 class TrainedRun:
     """A finished run.
 
@@ -68,6 +58,8 @@ def train(
     if not isinstance(config, Config):
         config = load_config(config)
     calm_libraries()
+    from rlctl.training.inputs import Objects
+
     objects = Objects(model, tokenizer, train_dataset, eval_dataset)
     main = int(os.environ.get("RANK", "0")) == 0
     view = View(console or Console(), quiet=quiet or not main)

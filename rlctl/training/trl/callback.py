@@ -63,6 +63,10 @@ class RunCallback(TrainerCallback):
         self._steps = 0
         self._tokens = 0
 
+    def on_train_begin(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
+        """Show how far there is to go."""
+        self.view.begin(state.max_steps, [part.name for part in self.run.config.rewards.components])
+
     def on_step_begin(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
         """Start the clock."""
         self._step_start = time.perf_counter()

@@ -11,17 +11,17 @@ from transformers import PrinterCallback
 from trl import GRPOConfig
 
 from rlctl.config.config import Config
-from rlctl.config.plan import Plan, make_plan
-from rlctl.errors import ConfigError, DataError, Problem, RewardError
+from rlctl.config.plan import Plan, geometry_problems, make_plan
+from rlctl.errors import ConfigError, Problem, RewardError
 from rlctl.evaluation.held_out import HeldOut, evaluate
 from rlctl.models.load import LoadedModel
 from rlctl.rewards.compose import Scorer
 from rlctl.rewards.selftest import run_tests
-from rlctl.training.inputs import Inputs, load_inputs
+from rlctl.training.inputs import Inputs, Objects, load_inputs
 from rlctl.training.run import Run, refuse_existing
 from rlctl.training.summary import Summary
 from rlctl.training.trackers import Trackers
-from rlctl.training.train import Objects, TrainedRun
+from rlctl.training.train import TrainedRun
 from rlctl.training.trl.arguments import grpo_arguments
 from rlctl.training.trl.bridge import RewardBridge
 from rlctl.training.trl.callback import RunCallback
@@ -51,6 +51,7 @@ def train(config: Config, objects: Objects, view: View) -> TrainedRun:
             if not result.passed:
                 raise RewardError(result.describe(), hint="Mend the reward, or the test under rewards.tests.")
         with Run(config, main=state.is_main_process) as run:
+            run.record["data"] = inputs.report()
             return _train(config, inputs, plan, scorer, run, view, started)
 
 
@@ -71,7 +72,6 @@ def _train(
     try:
         if held_out:
             summary.before = callback.held_out(0).metrics
-        view.begin(plan.steps, [part.name for part in config.rewards.components])
         trainer.train()
         view.end()
         if held_out:
@@ -107,7 +107,7 @@ def build_trainer(
             model=inputs.model.model,
             reward_funcs=[bridge],
             args=GRPOConfig(**arguments),
-            train_dataset=inputs.train,
+            train_dataset=inputs.train.dataset,
             processing_class=inputs.tokenizer,
             peft_config=inputs.model.peft_config,
         )
@@ -117,16 +117,16 @@ def build_trainer(
 
 
 def plan_for(config: Config, inputs: Inputs, processes: int) -> Plan:
-    """The batch geometry, refused where a step needs more prompts than there are."""
-    plan = make_plan(config, num_processes=processes, num_prompts=len(inputs.train))
-    if len(inputs.train) < config.training.prompts_per_step:
-        raise DataError(
-            f"{len(inputs.train)} training prompts are fewer than one step needs "
-            f"(training.prompts_per_step is {config.training.prompts_per_step})",
-            where="data.train",
-            hint=f"Add prompts, or set training.prompts_per_step to {len(inputs.train)} or less.",
-        )
-    return plan
+    """The batch geometry, now that the prompts and processes are known.
+
+    Raises:
+        ConfigError: It does not come out even, or a step needs more prompts than there are.
+    """
+    prompts = len(inputs.train.dataset)
+    found = geometry_problems(config, processes, prompts)
+    if found:
+        raise ConfigError([Problem(message, path, suggestion=cure) for path, message, cure in found])
+    return make_plan(config, processes, prompts)
 
 
 def evaluator(policy: Any, inputs: Inputs, scorer: Scorer, config: Config) -> Callable[[int], HeldOut] | None:
@@ -134,12 +134,20 @@ def evaluator(policy: Any, inputs: Inputs, scorer: Scorer, config: Config) -> Ca
 
     Every process evaluates all prompts: the result is the same, and none waits for another.
     """
-    prompts = inputs.eval
-    if prompts is None:
+    if inputs.eval is None:
         return None
+    prompts = list(inputs.eval.dataset)
 
     def held_out(step: int) -> HeldOut:
-        return evaluate(policy, inputs.tokenizer, list(prompts), scorer, config, step=step)
+        return evaluate(
+            policy,
+            inputs.tokenizer,
+            prompts,
+            scorer,
+            config,
+            step=step,
+            template_arguments=inputs.template_arguments,
+        )
 
     return held_out
 

@@ -1,0 +1,153 @@
+"""What a run needs before its first step: the model, its tokenizer, the prompts, and a few words about each."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from datasets import Dataset
+
+from rlctl.config.config import Config
+from rlctl.data.fit import Ruler
+from rlctl.data.prompts import PromptSet, Role, Rows, load_prompts, overlap, prompt_budget, prompts_of
+from rlctl.data.sources import from_columns
+from rlctl.errors import DataError, UsageError
+from rlctl.models.load import LoadedModel, context_length, load_model, load_tokenizer, loaded_from_object
+
+
+@dataclass(frozen=True)
+class Objects:
+    """Ready Python objects that take the place of sections of the YAML; None where the YAML decides."""
+
+    model: Any = None
+    tokenizer: Any = None
+    train_dataset: Any = None
+    eval_dataset: Any = None
+
+
+@dataclass(frozen=True)
+class Inputs:
+    """Model and data of a run.
+
+    Args:
+        model: The model, and the adapters that it is to get.
+        tokenizer: Its tokenizer, padding on the left.
+        train: Prompts to train on.
+        eval: Held-out prompts; None without `data.eval`.
+        overlap: Held-out prompts that are also trained on.
+        template_arguments: Arguments of the chat template.
+    """
+
+    model: LoadedModel
+    tokenizer: Any
+    train: PromptSet
+    eval: PromptSet | None
+    overlap: int
+    template_arguments: dict[str, Any] = field(default_factory=dict)
+
+    def count_tokens(self, text: str) -> int:
+        """Tokens of a completion, without special ones."""
+        return len(self.tokenizer(text, add_special_tokens=False)["input_ids"])
+
+    def describe(self) -> list[str]:
+        """Model and data in a few lines; what was dropped or shortened is said."""
+        parameters = next(self.model.model.parameters())
+        trained = (
+            "all trained" if self.model.trainable == self.model.total else f"{self.model.trainable:,} trained"
+        )
+        lines = [
+            f"model: {self.model.source}, {self.model.total:,} parameters, {trained}, "
+            f"{str(parameters.dtype).removeprefix('torch.')} on {parameters.device}",
+            *_describe("training prompts", self.train.report),
+        ]
+        if self.eval is not None:
+            lines += _describe("held-out prompts", self.eval.report)
+            common = f"{self.overlap:,} of the held-out prompts are also trained on"
+            lines.append(f"overlap: {common if self.overlap else 'no held-out prompt is trained on'}")
+        return lines
+
+    def report(self) -> dict[str, Any]:
+        """The data reports, for `run.json`."""
+        held_out = None if self.eval is None else {**self.eval.report, "overlap_with_training": self.overlap}
+        return {"train": self.train.report, "eval": held_out}
+
+
+def load_inputs(config: Config, objects: Objects) -> Inputs:
+    """Load model, tokenizer and prompts.
+
+    Raises:
+        RlctlError: One of them is missing or broken.
+    """
+    if objects.model is not None:
+        if objects.tokenizer is None:
+            raise UsageError(
+                "a model object needs its tokenizer", where="train(model=…)", hint="Pass tokenizer=…"
+            )
+        tokenizer, model = objects.tokenizer, loaded_from_object(objects.model, config.model)
+    else:
+        tokenizer = objects.tokenizer or load_tokenizer(config.model)
+        model = load_model(config.model, gradient_checkpointing=config.training.gradient_checkpointing)
+    budget = prompt_budget(
+        config.data.max_length, config.generation.max_completion_length, context_length(model.model.config)
+    )
+    arguments = dict(config.algorithm.trl.get("chat_template_kwargs") or {})
+    train = _prompts(config, tokenizer, budget, arguments, "train", objects.train_dataset)
+    assert train is not None
+    held_out = _prompts(config, tokenizer, budget, arguments, "eval", objects.eval_dataset)
+    common = 0 if held_out is None else overlap(train.dataset, held_out.dataset)
+    return Inputs(model, tokenizer, train, held_out, common, arguments)
+
+
+def _prompts(
+    config: Config, tokenizer: Any, budget: int, arguments: Mapping[str, Any], role: Role, given: Any
+) -> PromptSet | None:
+    if given is not None:
+        rows = given if isinstance(given, Dataset) else _rows(given, role)
+        ruler = Ruler(tokenizer, arguments)
+        part = Rows(rows, f"{role}_dataset")
+        return prompts_of([part], config.data, ruler, budget, seed=config.run.seed, role=role)
+    sources = config.data.train if role == "train" else config.data.eval
+    if sources is None:
+        return None
+    return load_prompts(
+        sources,
+        config.data,
+        tokenizer,
+        budget,
+        seed=config.run.seed,
+        role=role,
+        template_arguments=arguments,
+    )
+
+
+def _rows(given: Any, role: Role) -> Dataset:
+    """A dataset from a list of rows."""
+    try:
+        rows = [dict(row) for row in given]
+    except (TypeError, ValueError) as error:
+        raise DataError(
+            f"must be a datasets.Dataset or a list of rows, not {type(given).__name__}",
+            where=f"{role}_dataset",
+        ) from error
+    names = dict.fromkeys(name for row in rows for name in row)
+    if not rows:
+        raise DataError("has no rows", where=f"{role}_dataset")
+    return from_columns({name: [row.get(name) for row in rows] for name in names}, f"{role}_dataset")
+
+
+def _describe(what: str, report: Mapping[str, Any]) -> list[str]:
+    sources = ", ".join(source["source"] for source in report["sources"])
+    counts = {
+        "dropped as too long": report["dropped_overlong"],
+        "dropped as empty": report["dropped_empty"],
+        "shortened": report["truncated"],
+        "with a prompt that came before": report["duplicates"],
+    }
+    said = "".join(f", {count:,} {words}" for words, count in counts.items() if count)
+    lines = [f"{what}: {report['rows']:,} from {sources}{said}; longest {report['longest_prompt']} tokens"]
+    for source in report["sources"]:
+        if source["dropped_columns"]:
+            columns = ", ".join(source["dropped_columns"])
+            lines.append(f"  columns of {source['source']} that are not passed on: {columns}")
+    if len(report["sources"]) > 1:
+        lines += [f"  {source['used']:,} from {source['source']}" for source in report["sources"]]
+    return lines
