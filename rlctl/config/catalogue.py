@@ -30,12 +30,13 @@ _WORDS = {
     "list[float]": "a list of numbers",
     "null": "null",
 }
-_BOUNDS = {
+BOUNDS = {
     "exclusiveMinimum": ("above", lambda value, bound: value > bound),
     "minimum": ("at least", lambda value, bound: value >= bound),
     "exclusiveMaximum": ("below", lambda value, bound: value < bound),
     "maximum": ("at most", lambda value, bound: value <= bound),
 }
+"""Keyword of JSON Schema → its words, and whether a value keeps it."""
 
 
 @cache
@@ -135,15 +136,22 @@ def value_problem(value: Any, entry: Entry) -> str | None:
             if item not in choices:
                 return f"must be one of {', '.join(choices)}, not {_shown(item)}"
     if isinstance(value, int | float) and not isinstance(value, bool):
-        limits = {key: entry[key] for key in _BOUNDS if key in entry}
-        if not all(_BOUNDS[key][1](value, bound) for key, bound in limits.items()):
+        limits = {key: entry[key] for key in BOUNDS if key in entry}
+        if not all(BOUNDS[key][1](value, bound) for key, bound in limits.items()):
             return f"must be {bounds(entry)}, not {_shown(value)}"
     return None
 
 
+def kind(entry: Entry) -> str:
+    """What an argument takes, in words: `a number, above 0 and at most 1`."""
+    words = " or ".join(_WORDS[one] for one in entry["types"])
+    extra = [bounds(entry), f"one of {', '.join(entry['choices'])}" if "choices" in entry else ""]
+    return ", ".join([words, *filter(None, extra)])
+
+
 def bounds(entry: Entry) -> str:
     """`above 0 and at most 1`; empty where there are none."""
-    return " and ".join(f"{words} {entry[key]:g}" for key, (words, _) in _BOUNDS.items() if key in entry)
+    return " and ".join(f"{words} {entry[key]:g}" for key, (words, _) in BOUNDS.items() if key in entry)
 
 
 def _unmet(trl: Mapping[str, Any], values: Mapping[str, Any], known: dict[str, Entry]) -> list[Found]:

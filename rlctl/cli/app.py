@@ -1,0 +1,138 @@
+"""The commands and their options. Each one's work is in a file of its own, imported when it is called."""
+
+import os
+import sys
+from typing import Annotated
+
+import typer
+
+from rlctl import __version__
+from rlctl.cli.options import ConfigArgument, Json, Overrides, Quiet, Verbose
+
+app = typer.Typer(
+    name="rlctl",
+    help="RL post-training from one YAML.",
+    epilog="Start with: rlctl init, rlctl check config.yaml, rlctl train config.yaml",
+    no_args_is_help=True,
+    rich_markup_mode=None,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 80},
+)
+
+
+def _version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(f"rlctl {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def root(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version.")
+    ] = False,
+) -> None:
+    """RL post-training from one YAML."""
+
+
+@app.command()
+def train(
+    config: ConfigArgument,
+    overrides: Overrides = [],  # noqa: B006
+    output_dir: Annotated[
+        str | None,
+        typer.Option("--output-dir", metavar="DIR", help="Folder that holds the runs.", show_default=False),
+    ] = None,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Print the plan; write nothing.")] = False,
+    as_json: Json = False,
+    quiet: Quiet = False,
+    verbose: Verbose = False,
+) -> None:
+    """Validate the YAML, then run the algorithm that it names."""
+    from rlctl.cli.train import run
+
+    run(config, overrides, output_dir, dry_run=dry_run, as_json=as_json, quiet=quiet)
+
+
+@app.command()
+def check(
+    config: ConfigArgument,
+    overrides: Overrides = [],  # noqa: B006
+    as_json: Json = False,
+    quiet: Quiet = False,
+    verbose: Verbose = False,
+) -> None:
+    """Validate the YAML without running it; the same errors as train."""
+    from rlctl.cli.check import run
+
+    run(config, overrides, as_json=as_json, quiet=quiet, verbose=verbose)
+
+
+@app.command()
+def init(
+    template: Annotated[
+        str, typer.Argument(help="What to start from: see rlctl list templates.")
+    ] = "quickstart",
+    output: Annotated[
+        str, typer.Option("--output", "-o", metavar="FILE", help="File to write; never overwritten.")
+    ] = "config.yaml",
+    as_json: Json = False,
+) -> None:
+    """Write a commented YAML to start from."""
+    from rlctl.cli.init import run
+
+    run(template, output, as_json=as_json)
+
+
+@app.command(name="list")
+def list_(
+    kind: Annotated[
+        str, typer.Argument(metavar="KIND", help="rewards, algorithms, models, datasets or templates.")
+    ],
+    as_json: Json = False,
+    verbose: Verbose = False,
+) -> None:
+    """Show what a YAML can name, one line each."""
+    from rlctl.cli.listing import run
+
+    run(kind, as_json=as_json, verbose=verbose)
+
+
+@app.command()
+def schema() -> None:
+    """Print the JSON Schema of the YAML, for editors."""
+    from rlctl.config.schema import render
+
+    typer.echo(render(), nl=False)
+
+
+@app.command()
+def doctor(as_json: Json = False, verbose: Verbose = False) -> None:
+    """Probe devices, libraries and trackers; print each fix."""
+    from rlctl.cli.doctor import run
+
+    run(as_json=as_json)
+
+
+def main() -> None:
+    """Entry point of the `rlctl` command."""
+    sys.exit(run(sys.argv[1:]))
+
+
+def run(arguments: list[str]) -> int:
+    """Run one command line and return its exit code; errors are printed, never raised."""
+    from rlctl.cli.failures import EXIT_INTERRUPTED, report
+
+    as_json = "--json" in arguments
+    verbose = not {"-v", "--verbose"}.isdisjoint(arguments)
+    try:
+        code = app(arguments, prog_name="rlctl", standalone_mode=False)
+        sys.stdout.flush()
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)  # or the interpreter complains while it closes stdout
+        return 1
+    except Exception as error:
+        return report(error, as_json=as_json, verbose=verbose)
+    if code == EXIT_INTERRUPTED:
+        typer.echo("interrupted", err=True)
+    return code if isinstance(code, int) else 0

@@ -1,0 +1,98 @@
+"""Every way in which a command can end badly, as a person (or with --json, a script) reads it."""
+
+import sys
+from typing import Any
+
+import typer
+
+from rlctl.cli.output import print_json
+from rlctl.errors import EXIT_CONFIG, ConfigError, RlctlError, UsageError, dotted
+
+EXIT_BUG = 1
+EXIT_INTERRUPTED = 130
+
+
+def report(error: BaseException, *, as_json: bool, verbose: bool) -> int:
+    """Print an error and return the exit code that belongs to it.
+
+    Args:
+        error: What was raised: ours, the parser's, or anything else, which is a bug.
+        as_json: Whether stdout gets the error as a document.
+        verbose: Whether the traceback is printed too.
+    """
+    if isinstance(error, typer.TyperException):
+        error = usage_error(error)
+    elif verbose:
+        _print_traceback(error)
+    known = isinstance(error, RlctlError)
+    code = error.exit_code if isinstance(error, RlctlError) else EXIT_BUG
+    if as_json:
+        print_json({"error": document(error, code)})
+    if isinstance(error, ConfigError):
+        text = "\n".join(problem.render() for problem in error.problems)
+        count = len(error.problems)
+        text = text if count == 1 else f"{text}\n{count} problems"
+    elif isinstance(error, RlctlError):
+        text = f"error: {error.render()}"
+    else:
+        text = f"error: {type(error).__name__}: {error}\n  This is a bug in rlctl."
+        text += "" if verbose else " Run again with -v for the traceback."
+    _print_red(text, bug=not known)
+    return code
+
+
+def document(error: BaseException, code: int) -> dict[str, Any]:
+    """An error as JSON."""
+    found: dict[str, Any] = {"type": type(error).__name__, "exit_code": code, "message": str(error)}
+    if isinstance(error, ConfigError):
+        found["problems"] = [
+            {
+                "file": problem.file,
+                "line": problem.line,
+                "key": dotted(problem.path),
+                "message": problem.message,
+                "suggestion": problem.suggestion,
+            }
+            for problem in error.problems
+        ]
+    elif isinstance(error, RlctlError):
+        found |= {"message": error.message, "where": error.where, "hint": error.hint}
+    return found
+
+
+def usage_error(error: typer.TyperException) -> UsageError:
+    """What the parser found, in our words, with the nearest name and the place of the help."""
+    context = getattr(error, "ctx", None)
+    command = context.command_path if context else "rlctl"
+    message = error.format_message().rstrip(".")
+    hint = f"See {command} --help."
+    option, near = getattr(error, "option_name", None), getattr(error, "possibilities", None)
+    parameter = getattr(error, "param", None)
+    if option and message.startswith("No such option"):
+        message = f"no option {option}"
+        if near:
+            hint = f"Did you mean {' or '.join(sorted(near))}? {hint}"
+    elif parameter is not None and parameter.name == "config" and message.startswith("Missing"):
+        message = f"{command} needs a CONFIG, the YAML of the run"
+        hint = f"rlctl init writes one to start from. {hint}"
+    elif "Did you mean" in message:
+        message, _, near = message.partition(". Did you mean ")
+        hint = f"Did you mean {near} {hint}" if near.endswith("?") else f"Did you mean {near}? {hint}"
+    return UsageError(message[:1].lower() + message[1:], hint=hint)
+
+
+def _print_traceback(error: BaseException) -> None:
+    import traceback
+
+    typer.echo("".join(traceback.format_exception(error)).rstrip(), err=True)
+
+
+def _print_red(text: str, *, bug: bool) -> None:
+    """To stderr; the word `error` in red where that is a terminal."""
+    head, mark, rest = text.partition("error:")
+    if mark and not head and sys.stderr.isatty():
+        text = typer.style(mark, fg=typer.colors.RED, bold=bug) + rest
+    typer.echo(text, err=True)
+
+
+__all__ = ["EXIT_BUG", "EXIT_CONFIG", "EXIT_INTERRUPTED", "document", "report", "usage_error"]

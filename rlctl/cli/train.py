@@ -1,0 +1,67 @@
+"""`rlctl train`: the plan with --dry-run, otherwise the run itself."""
+
+import json
+import os
+from typing import Any
+
+from rlctl.cli.output import console, print_json, print_lines, stdout_kept_for
+from rlctl.config.config import Config
+from rlctl.config.plan import Plan, make_plan
+
+
+def run(
+    path: str, overrides: list[str], output_dir: str | None, *, dry_run: bool, as_json: bool, quiet: bool
+) -> None:
+    """Validate, then print the plan or train."""
+    from rlctl.config.load import load_config
+
+    if output_dir is not None:
+        overrides = [*overrides, f"run.output_dir={json.dumps(output_dir)}"]
+    config = load_config(path, overrides)
+    if dry_run:
+        _print_plan(config, as_json=as_json)
+        return
+    with stdout_kept_for(as_json):
+        from rlctl.training.train import train
+
+        result = train(config, console=console(stderr=as_json), quiet=quiet)
+    if as_json:
+        print_json(result.summary)
+
+
+def _print_plan(config: Config, *, as_json: bool) -> None:
+    from rlctl.training.run import folder_of, refuse_existing
+
+    refuse_existing(config)
+    plan = plan_of(config)
+    if as_json:
+        print_json(
+            {"run": str(folder_of(config)), "plan": plan_document(plan), "config": config.model_dump()}
+        )
+    else:
+        print_lines(f"run: {folder_of(config)} (not written: --dry-run)", *plan.describe())
+
+
+def plan_of(config: Config) -> Plan:
+    """The plan, with the number of prompts where a quick look at the data tells it."""
+    return make_plan(config, num_processes=processes(), num_prompts=prompts(config))
+
+
+def processes() -> int:
+    """Training processes, as a launcher such as `accelerate launch` announces them."""
+    return int(os.environ.get("WORLD_SIZE", "1"))
+
+
+def prompts(config: Config) -> int | None:
+    """Training prompts before overlong ones are dropped; None where the data must be loaded to tell."""
+    from rlctl.data.peek import peek
+
+    return peek(config.data.train[0]).rows if len(config.data.train) == 1 else None
+
+
+def plan_document(plan: Plan) -> dict[str, Any]:
+    """The plan as JSON."""
+    from dataclasses import asdict
+
+    derived = ("completions_per_step", "completions_per_process", "steps_per_generation", "tokens_per_step")
+    return {**asdict(plan), **{name: getattr(plan, name) for name in derived}}
