@@ -1,4 +1,4 @@
-"""What a run needs before its first step: the model, its tokenizer, the prompts, and a few words about each."""
+"""What a run needs before its first step: model, tokenizer and prompts, and a few words about each."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -7,11 +7,13 @@ from typing import Any
 from datasets import Dataset
 
 from rlctl.config.config import Config
+from rlctl.data.assemble import PromptSet, Rows
 from rlctl.data.fit import Ruler
-from rlctl.data.prompts import PromptSet, Role, Rows, load_prompts, overlap, prompt_budget, prompts_of
+from rlctl.data.prompts import Role, load_prompts, overlap, prompt_budget, prompts_of
 from rlctl.data.sources import from_columns
 from rlctl.errors import DataError, UsageError
-from rlctl.models.load import LoadedModel, context_length, load_model, load_tokenizer, loaded_from_object
+from rlctl.models.load import LoadedModel, context_length, load_model, loaded_from_object
+from rlctl.models.tokenizer import load_tokenizer
 
 
 @dataclass(frozen=True)
