@@ -5,7 +5,8 @@ the seed, the size and the levels.
 """
 
 import random
-from collections.abc import Iterable, Iterator
+from collections import defaultdict
+from functools import cache
 from hashlib import blake2b
 from typing import Annotated, Any, ClassVar, Literal, NamedTuple
 
@@ -46,7 +47,7 @@ class Problem(NamedTuple):
 
     @property
     def without_carry(self) -> int:
-        """The answer of someone who works column by column and forgets every carry: 47+38 → 75, 52-17 → 45."""
+        """The answer of someone who forgets every carry and borrow: 47+38 → 75, 52-17 → 45."""
         tens_a, ones_a = divmod(self.a, 10)
         tens_b, ones_b = divmod(self.b, 10)
         sign = 1 if self.operation == "addition" else -1
@@ -54,7 +55,7 @@ class Problem(NamedTuple):
 
     @property
     def level(self) -> int:
-        """1: numbers of one digit. 2: of two digits, no column carries or borrows. 3: of two digits, one does."""
+        """1: numbers of one digit. 2: of two digits, nothing carries or borrows. 3: two digits, some do."""
         if self.a < 10:
             return 1
         return 3 if self.carry else 2
@@ -73,13 +74,13 @@ class Arithmetic(Section):
     splits: ClassVar[tuple[str, ...]] = ("train", "test")
 
     levels: Annotated[list[Literal[1, 2, 3]], Field(min_length=1)] = [1, 2, 3]
-    """1: numbers of one digit. 2: of two digits, no column carries or borrows. 3: of two digits, one does."""
+    """1: numbers of one digit. 2: of two digits, nothing carries or borrows. 3: of two digits, some do."""
     weights: Annotated[list[Annotated[float, Field(gt=0)]], Field(min_length=1)] | None = None
-    """How often each of `levels` comes, relative to the others; by default level 3 six times as often as another."""
+    """How often each of `levels` comes, relative to the others; by default 3 comes six times as often."""
     operations: Annotated[list[Operation], Field(min_length=1)] = ["addition", "subtraction"]
     """What is asked."""
     size: Annotated[int, Field(ge=1)] = 2000
-    """Rows of a split. No problem comes twice, so a level that is used up gives no more, and a split may end early."""
+    """Rows of a split, at most: no problem comes twice, so a level that is used up gives no more."""
     seed: Annotated[int, Field(ge=0)] = 0
     """Seed of which problems come, and in which order."""
 
@@ -87,6 +88,8 @@ class Arithmetic(Section):
     def _one_weight_each(self) -> "Arithmetic":
         if len(set(self.levels)) < len(self.levels):
             raise ValueError("`levels` names a level twice; say how often it comes with `weights`")
+        if len(set(self.operations)) < len(self.operations):
+            raise ValueError("`operations` names one twice")
         if self.weights is not None and len(self.weights) != len(self.levels):
             raise ValueError(
                 f"{len(self.weights)} `weights` for {len(self.levels)} `levels`; give one for each"
@@ -100,8 +103,8 @@ class Arithmetic(Section):
             split: `train` or `test`.
 
         Returns:
-            Rows with `prompt` and `answer` (text), `difficulty` (the level), `operation`, and `carry` (whether a
-            column carries or borrows).
+            Rows with `prompt` and `answer` (text), `difficulty` (the level), `operation`, and
+            `carry` (whether a column carries or borrows).
 
         Raises:
             DataError: There is no such split.
@@ -114,9 +117,10 @@ class Arithmetic(Section):
             hint = did_you_mean(split, self.splits) or f"it has {' and '.join(self.splits)}"
             raise DataError(f"builtin:arithmetic has no split {split!r}", hint=hint)
         rng = random.Random(f"{self.seed} {split}")
-        pools = self._pools(split)
-        for pool in pools.values():
-            rng.shuffle(pool)
+        pools: dict[int, list[Problem]] = {}
+        for level in self.levels:
+            pools[level] = [p for kind in self.operations for p in _all_problems()[split, level, kind]]
+            rng.shuffle(pools[level])
         weights = dict(
             zip(self.levels, self.weights or [DEFAULT_WEIGHTS[k] for k in self.levels], strict=True)
         )
@@ -128,21 +132,18 @@ class Arithmetic(Section):
                 del weights[level]
         return chosen
 
-    def _pools(self, split: str) -> dict[int, list[Problem]]:
-        """Level → every problem of the split."""
-        pools: dict[int, list[Problem]] = {level: [] for level in self.levels}
-        for numbers in (ONE_DIGIT, TWO_DIGITS):
-            for problem in _problems(numbers, self.operations):
-                if problem.split == split and problem.level in pools:
-                    pools[problem.level].append(problem)
-        return pools
 
-
-def _problems(numbers: range, operations: Iterable[Operation]) -> Iterator[Problem]:
-    for operation in sorted(set(operations)):
+@cache
+def _all_problems() -> dict[tuple[str, int, Operation], list[Problem]]:
+    """Every problem there is, by split, level and operation."""
+    found: dict[tuple[str, int, Operation], list[Problem]] = defaultdict(list)
+    for numbers in (ONE_DIGIT, TWO_DIGITS):
         for a in numbers:
-            for b in numbers if operation == "addition" else range(numbers.start, a + 1):
-                yield Problem(operation, a, b)
+            for b in numbers:
+                for problem in (Problem("addition", a, b), Problem("subtraction", a, b)):
+                    if problem.answer >= 0:
+                        found[problem.split, problem.level, problem.operation].append(problem)
+    return found
 
 
 def _row(problem: Problem) -> dict[str, Any]:

@@ -120,6 +120,7 @@ def test_an_unknown_split_is_answered_with_the_known_ones():
         {"levels": [1, 2], "weights": [1.0]},
         {"weights": [1.0, 0.0, 1.0]},
         {"operations": ["multiplication"]},
+        {"operations": ["addition", "addition"]},
         {"size": 0},
         {"size": "many"},
         {"sead": 1},
