@@ -3,14 +3,21 @@
 from collections.abc import Callable
 from typing import Annotated, Any, ClassVar, Literal
 
-from pydantic import Field
+from pydantic import Field, field_validator, model_validator
 
 from rlctl.config.base import Section
+from rlctl.rewards.conditions import parse
 from rlctl.rewards.transforms import Transform
 
 Normalize = Literal["none", "group_std", "batch_std", "batch_min_max", "batch_mean"]
 RewardFunction = Callable[..., Any]
 """`reward(completions: list[str], **columns) -> list[float | None | Invalid]`, as in TRL."""
+
+RESERVED = frozenset(
+    "reward reward_std total loss kl_div entropy invalid_fraction not_applicable_fraction failed_fraction "
+    "dead_group_fraction completion_length truncated_fraction clip_fraction grad_norm learning_rate".split()
+)
+"""Names that the logs use for something else."""
 
 
 class Component(Section):
@@ -20,21 +27,56 @@ class Component(Section):
     """Kind of reward (`rlctl list rewards`)."""
     name: Annotated[str, Field(pattern=r"^[A-Za-z_][A-Za-z0-9_-]*$")] = ""
     """Name in logs, gates and trackers; the type by default. Names are unique."""
-    weight: float = 1.0
+    weight: Annotated[float, Field(ge=-1e6, le=1e6)] = 1.0
     """Factor of this part in the total; negative to punish."""
     transform: Transform | None = None
     """Maps the raw score before anything else is done with it."""
     normalize: Normalize = "none"
-    """Rescale over the group or the batch, after the transform."""
+    """Rescale over the group or the batch, after the transform; `batch_*` makes a score depend on its batch mates."""
     gate: dict[str, str] | None = None
     """Count this part only where other parts' raw scores satisfy a condition, e.g. `{correct: ">=1"}`."""
 
     needs_worker: ClassVar[bool] = False
     """Whether this type may hang or crash, and so runs in a process that can be killed."""
 
+    @model_validator(mode="before")
+    @classmethod
+    def _name_is_type(cls, data: Any) -> Any:
+        return (
+            {**data, "name": data["type"]}
+            if isinstance(data, dict) and "type" in data and "name" not in data
+            else data
+        )
+
+    @field_validator("name")
+    @classmethod
+    def _free_name(cls, name: str) -> str:
+        if name in RESERVED:
+            raise ValueError(f"the logs use the name {name!r} for something else; choose another")
+        return name
+
+    @field_validator("gate")
+    @classmethod
+    def _conditions(cls, gate: dict[str, str] | None) -> dict[str, str] | None:
+        for condition in (gate or {}).values():
+            parse(condition)
+        return gate
+
     def columns(self) -> tuple[str, ...]:
         """Columns of the data that this reward reads."""
         return ()
+
+    def bounds(self) -> tuple[float, float] | None:
+        """Lowest and highest raw score; None where that is not known."""
+        return None
+
+    def notes(self) -> tuple[str, ...]:
+        """What `rlctl check` should tell a person about this part."""
+        return ()
+
+    def quick(self, completions: list[str], columns: dict[str, list[Any]]) -> list[Any] | None:
+        """Scores that need no worker, `PENDING` for the rest; None where there is no such short cut."""
+        return None
 
     def build(self) -> RewardFunction:
         """The function that scores; heavy libraries are imported here, not at the top of the file."""

@@ -2,16 +2,21 @@
 
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
-from pydantic import Field
+from pydantic import Field, ValidationError, field_validator, model_validator
+from pydantic_core import InitErrorDetails, PydanticCustomError
 
 from rlctl.config.base import Section, union_of
 from rlctl.config.component import Component
-
+from rlctl.registry import did_you_mean
+from rlctl.rewards.conditions import parse
 
 if TYPE_CHECKING:
     AnyComponent = Component
 else:
     AnyComponent = union_of("rewards")
+
+Complaint = tuple[tuple[str | int, ...], str]
+"""A place below `rewards`, and what is wrong there."""
 
 
 class RewardTest(Section):
@@ -21,10 +26,24 @@ class RewardTest(Section):
     """The text to score."""
     expect: str | float
     """`invalid`, `none`, a number, or a comparison such as `>0.8`, against the total before normalisation and scale."""
+    tolerance: Annotated[float, Field(ge=0)] = 1e-6
+    """How far the total may be from a number in `expect`."""
     row: dict[str, Any] = {}
     """Columns of the row, such as the reference answer."""
     prompt: str = ""
     """The prompt, where a reward looks at it."""
+
+    @field_validator("expect")
+    @classmethod
+    def _understood(cls, expect: str | float) -> str | float:
+        if isinstance(expect, str) and expect not in ("invalid", "none"):
+            try:
+                parse(expect)
+            except ValueError:
+                raise ValueError(
+                    f"{expect!r} is not `invalid`, `none`, a number or a comparison such as '>0.8'"
+                ) from None
+        return expect
 
 
 class Rewards(Section):
@@ -32,21 +51,115 @@ class Rewards(Section):
 
     components: Annotated[list[AnyComponent], Field(min_length=1)]
     """The parts of the reward."""
-    invalid_penalty: float = -1.0
+    invalid_penalty: Annotated[float, Field(ge=-1e6, le=1e6)] = -1.0
     """Total of an invalid completion, after all transforms and aggregation."""
     on_error: Literal["mask", "penalty", "fail"] = "mask"
     """A part that raised, timed out or returned NaN: leave the completion out, give it the penalty, or stop."""
     max_failure_rate: Annotated[float, Field(ge=0, le=1)] = 0.2
     """Stop, with the reasons, when more than this share of a batch could not be scored."""
     timeout: Annotated[float, Field(gt=0)] = 10.0
-    """Seconds for one completion, for rewards that run in workers."""
+    """Seconds for one completion, for rewards that run in workers. A whole batch is tried within the same time first."""
     workers: Annotated[int, Field(ge=1)] = 1
-    """Processes that score, for each component that runs in workers."""
+    """Processes for each component that runs in workers; with several, each sees only some groups of a batch."""
     aggregate: Literal["weighted_sum", "weighted_mean", "weighted_geometric_mean", "normalize_then_sum"] = (
         "weighted_sum"
     )
     """How the parts become one number; weights are renormalised over the parts that apply."""
-    scale: Annotated[float, Field(gt=0)] = 1.0
+    scale: Annotated[float, Field(gt=0, le=1e6)] = 1.0
     """Factor of the total, penalty included."""
     tests: list[RewardTest] = []
     """Examples with known rewards, run before the first step."""
+
+    @model_validator(mode="after")
+    def _parts_fit_together(self) -> "Rewards":
+        complaints = [
+            *_names(self.components),
+            *_gates(self.components),
+            *_weights(self),
+            *_aggregation(self),
+        ]
+        if complaints:
+            raise ValidationError.from_exception_data(
+                "Rewards",
+                [
+                    InitErrorDetails(
+                        type=PydanticCustomError("value_error", "{text}", {"text": text}),
+                        loc=("components", *place),
+                        input=None,
+                    )
+                    for place, text in complaints
+                ],
+            )
+        return self
+
+
+def _names(parts: list[Component]) -> list[Complaint]:
+    seen: dict[str, int] = {}
+    complaints: list[Complaint] = []
+    for i, part in enumerate(parts):
+        if part.name in seen:
+            text = f"components[{seen[part.name]}] is named {part.name!r} too; give each its own `name`"
+            complaints.append(((i, "name"), text))
+        seen.setdefault(part.name, i)
+    return complaints
+
+
+def _gates(parts: list[Component]) -> list[Complaint]:
+    names = [part.name for part in parts]
+    complaints: list[Complaint] = []
+    for i, part in enumerate(parts):
+        for asked in part.gate or {}:
+            if asked == part.name:
+                complaints.append(((i, "gate", asked), "a part cannot be its own gate"))
+            elif asked not in names:
+                hint = did_you_mean(asked, names) or f"there are {', '.join(map(repr, names))}"
+                complaints.append(((i, "gate", asked), f"no part is named {asked!r}; {hint}"))
+    return complaints or _circles(parts)
+
+
+def _circles(parts: list[Component]) -> list[Complaint]:
+    asks = {part.name: set(part.gate or {}) for part in parts}
+    for i, part in enumerate(parts):
+        reached: set[str] = set()
+        ahead = set(asks[part.name])
+        while ahead:
+            reached |= ahead
+            ahead = {other for name in ahead for other in asks[name]} - reached
+        if part.name in reached:
+            return [
+                ((i, "gate"), f"{part.name!r} is behind a gate that asks, in a circle, about {part.name!r}")
+            ]
+    return []
+
+
+def _weights(rewards: Rewards) -> list[Complaint]:
+    if all(part.weight == 0 for part in rewards.components):
+        return [((0, "weight"), "every weight is 0, so every total would be missing")]
+    return []
+
+
+def _aggregation(rewards: Rewards) -> list[Complaint]:
+    complaints: list[Complaint] = []
+    for i, part in enumerate(rewards.components):
+        if rewards.aggregate == "normalize_then_sum" and part.normalize != "none":
+            complaints.append(
+                ((i, "normalize"), "`aggregate: normalize_then_sum` already normalizes every part")
+            )
+        if rewards.aggregate == "weighted_geometric_mean":
+            complaints += [((i, key), text) for key, text in _geometric(part)]
+    return complaints
+
+
+def _geometric(part: Component) -> list[tuple[str, str]]:
+    """What keeps a part out of a geometric mean, as far as it can be seen without scoring."""
+    if part.weight < 0:
+        return [("weight", "`aggregate: weighted_geometric_mean` takes no negative weight")]
+    if part.normalize != "none":
+        return [("normalize", "`aggregate: weighted_geometric_mean` takes no normalized parts")]
+    bounds = part.bounds()
+    if bounds is not None and part.transform is not None:
+        bounds = part.transform.bounds(*bounds)
+    if bounds is not None and (bounds[0] < 0 or bounds[1] > 1):
+        text = f"`aggregate: weighted_geometric_mean` needs 0 to 1, not {bounds[0]:g} to {bounds[1]:g}"
+        return [("transform", f"{text}; a sigmoid or step gives that")]
+    return []

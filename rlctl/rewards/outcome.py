@@ -5,10 +5,17 @@ completion is invalid). Anything else (NaN, ±inf, an exception, a timeout, a wr
 is the reward's, not the completion's.
 """
 
+import math
 from dataclasses import dataclass
-from typing import Literal
+from decimal import Decimal
+from numbers import Real
+from typing import Any, Literal
 
 Outcome = Literal["scored", "invalid", "not_applicable", "failed"]
+
+
+LARGEST = 1e15
+"""Scores and totals beyond ± this have failed: a trainer that squares them in single precision would get infinity."""
 
 
 class Invalid(float):
@@ -47,3 +54,41 @@ class Failed:
 
 Score = float | None | Invalid | Failed
 """What one component says of one completion."""
+
+
+class _Pending:
+    """The type of `PENDING`."""
+
+    def __repr__(self) -> str:
+        return "PENDING"
+
+
+PENDING = _Pending()
+"""Says that a completion is not scored yet: `Component.quick` leaves it to the reward function."""
+
+
+def as_score(value: Any) -> Score:
+    """Whatever a reward returned for one completion, as one of the four outcomes.
+
+    Numbers of Python, numpy and torch count (single elements too), and booleans as 0 and 1. NaN, ±inf and
+    everything else is `Failed`.
+    """
+    if value is None or isinstance(value, Failed):
+        return value
+    if isinstance(value, Invalid):
+        return value if type(value) is Invalid else Invalid(value.reason)
+    original = type(value).__name__
+    if not isinstance(value, Real | Decimal) and callable(getattr(value, "item", None)):
+        try:
+            value = value.item()
+        except (ValueError, RuntimeError, TypeError):
+            return Failed(f"returned a {original} with more than one element, not a number")
+    if not isinstance(value, Real | Decimal):
+        return Failed(f"returned a {original}, not a number")
+    try:
+        number = float(value)
+    except (OverflowError, ValueError):
+        return Failed("returned a number too large for a float")
+    if not math.isfinite(number):
+        return Failed(f"returned {number}")
+    return number if abs(number) <= LARGEST else Failed(f"returned {number:g}, beyond ±{LARGEST:g}")

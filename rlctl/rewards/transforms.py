@@ -32,6 +32,10 @@ class Clip(Section):
             x = max(x, self.min)
         return min(x, self.max) if self.max is not None else x
 
+    def bounds(self, low: float, high: float) -> tuple[float, float]:
+        """Range of the result for scores from `low` to `high`."""
+        return self.apply(low), self.apply(high)
+
 
 class Linear(Section):
     """Multiply and shift the score."""
@@ -47,8 +51,21 @@ class Linear(Section):
         """slope · x + offset."""
         return self.slope * x + self.offset
 
+    def bounds(self, low: float, high: float) -> tuple[float, float]:
+        """Range of the result for scores from `low` to `high`."""
+        if self.slope == 0:
+            return self.offset, self.offset
+        ends = self.apply(low), self.apply(high)
+        return min(ends), max(ends)
 
-class _Between(Section):
+
+class _Unit(Section):
+    def bounds(self, low: float, high: float) -> tuple[float, float]:
+        """Range of the result, whatever the score."""
+        return 0.0, 1.0
+
+
+class _Between(_Unit):
     low: float
     """Lower end of the range."""
     high: float
@@ -119,7 +136,7 @@ class Step(_Between):
         return 1.0 if self.low <= x <= self.high else 0.0
 
 
-class ExponentialDecay(Section):
+class ExponentialDecay(_Unit):
     """1 up to zero, then falling exponentially."""
 
     type: Literal["exponential_decay"]
@@ -133,7 +150,8 @@ class ExponentialDecay(Section):
 
 
 Transform = Annotated[
-    Clip | Linear | Sigmoid | ReverseSigmoid | DoubleSigmoid | Step | ExponentialDecay, Field(discriminator="type")
+    Clip | Linear | Sigmoid | ReverseSigmoid | DoubleSigmoid | Step | ExponentialDecay,
+    Field(discriminator="type"),
 ]
 
 

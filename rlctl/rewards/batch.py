@@ -1,0 +1,99 @@
+"""What is scored together: completions with their prompts and columns, as text or as chat messages."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from functools import cached_property
+from types import SimpleNamespace
+from typing import Any
+
+
+@dataclass(frozen=True)
+class Batch:
+    """Completions of one step (or one evaluation) on one process.
+
+    Args:
+        prompts: One per completion: text, or a list of chat messages.
+        completions: Text, or a list of chat messages (their text is scored).
+        columns: Further columns of the data, one value per completion; `completion_ids` holds the sampled tokens.
+        group_size: Completions per prompt, G; rows i·G … (i+1)·G−1 share a prompt. 1 for no groups.
+        trainer_state: Handed to rewards that ask for it.
+
+    Raises:
+        ValueError: The lengths do not fit.
+    """
+
+    prompts: list[Any]
+    completions: list[Any]
+    columns: dict[str, list[Any]] = field(default_factory=dict)
+    group_size: int = 1
+    trainer_state: Any = None
+
+    def __post_init__(self) -> None:
+        rows = len(self.completions)
+        lengths = {"prompts": len(self.prompts)} | {
+            name: len(values) for name, values in self.columns.items()
+        }
+        wrong = {name: length for name, length in lengths.items() if length != rows}
+        if wrong:
+            raise ValueError(f"{rows} completions, but {wrong}")
+        if self.group_size < 1 or rows % self.group_size:
+            raise ValueError(f"{rows} completions do not make whole groups of {self.group_size}")
+
+    def __len__(self) -> int:
+        return len(self.completions)
+
+    @cached_property
+    def texts(self) -> list[str]:
+        """The completions as text."""
+        return [text_of(completion) for completion in self.completions]
+
+    @cached_property
+    def prompt_texts(self) -> list[str]:
+        """The prompts as text; the messages of a chat are joined by line breaks."""
+        return [text_of(prompt) for prompt in self.prompts]
+
+    def take(self, indices: Iterable[int]) -> "Batch":
+        """Some of the rows, without groups."""
+        chosen = list(indices)
+        return Batch(
+            prompts=[self.prompts[i] for i in chosen],
+            completions=[self.completions[i] for i in chosen],
+            columns={name: [values[i] for i in chosen] for name, values in self.columns.items()},
+            trainer_state=self.trainer_state,
+        )
+
+    def for_worker(self, columns: frozenset[str] | None) -> "Batch":
+        """The same without what the reward does not read, so that little is sent to its process.
+
+        Args:
+            columns: Columns that the reward reads; None for all.
+        """
+        kept = {name: v for name, v in self.columns.items() if columns is None or name in columns}
+        return Batch(self.prompts, self.completions, kept, 1, plain_state(self.trainer_state))
+
+
+def text_of(value: Any) -> str:
+    """Text of a prompt or completion; of chat messages, their contents joined by line breaks."""
+    if isinstance(value, str):
+        return value
+    return "\n".join(_content(message) for message in value)
+
+
+def as_messages(value: Any, role: str) -> Any:
+    """Chat messages of a prompt or completion; text becomes one message of `role`."""
+    return [{"role": role, "content": value}] if isinstance(value, str) else value
+
+
+def plain_state(state: Any) -> SimpleNamespace | None:
+    """The single numbers and words of a trainer's state (`global_step`, `epoch`, `max_steps`, ...)."""
+    if state is None:
+        return None
+    items = {name: value for name, value in vars(state).items() if isinstance(value, int | float | str)}
+    return SimpleNamespace(**items)
+
+
+def _content(message: dict[str, Any]) -> str:
+    content = message.get("content") or ""
+    if isinstance(content, str):
+        return content
+    return "".join(part.get("text", "") for part in content if isinstance(part, dict))

@@ -1,0 +1,115 @@
+"""`type: math_answer`: is the final answer right? Equal plain numbers are told apart here; everything else is
+Math-Verify's, in a process that can be killed: it fails in threads, and some expressions take it seconds.
+"""
+
+import re
+from typing import Annotated, Any, Literal
+
+from pydantic import Field
+
+from rlctl.config.component import Component, RewardFunction
+from rlctl.rewards.answers import Answer, compare, final_answer, gold_answer, plain_number
+from rlctl.rewards.outcome import PENDING, Failed, Invalid, Score
+
+NO_ANSWER = "no answer"
+PATIENCE = 2
+"""Whole seconds that Math-Verify may take to read an expression, and to compare two."""
+
+_WORD = re.compile(r"(?<!\\)(?<![A-Za-z])[A-Za-z]{2,}")
+_LATEX = re.compile(r"\$|\\\(|\\\[")
+_NUMBER_WITH_UNIT = re.compile(r"[-$€£¥]*(?:[\d.,]+|\d{1,3}(?: \d{3})+)\s*%?")
+_NUMERALS = re.compile(r"-?\d[\d,]*(?:\.\d+)?")
+
+
+class MathAnswer(Component):
+    """1 where the completion's final answer equals a column mathematically, 0 where not; invalid without an answer."""
+
+    type: Literal["math_answer"]
+    """1 where the completion's final answer equals a column mathematically, 0 where not; invalid without an answer."""
+    column: Annotated[str, Field(min_length=1)] = "answer"
+    """Column with the right answer: a number, an expression, LaTeX, or text that ends in `#### 72` as in GSM8K."""
+
+    needs_worker = True
+
+    def columns(self) -> tuple[str, ...]:
+        """The column with the right answer."""
+        return (self.column,)
+
+    def bounds(self) -> tuple[float, float]:
+        """0 to 1."""
+        return 0.0, 1.0
+
+    def quick(self, completions: list[str], columns: dict[str, list[Any]]) -> list[Any]:
+        """Score completions without an answer, and plain numbers against plain numbers."""
+        return [_quick(text, gold) for text, gold in zip(completions, columns[self.column], strict=True)]
+
+    def build(self) -> RewardFunction:
+        """Math-Verify (Kydlíček 2025) on the final answer.
+
+        A gold answer that cannot be read is a failure, never a reward. A row without gold (null) is not scored.
+        """
+        import logging
+
+        from math_verify import parse, verify
+        from math_verify.errors import TimeoutException
+
+        logging.getLogger("math_verify").setLevel(logging.ERROR)
+
+        def read(answer: Answer, fallback: str) -> list[Any]:
+            return parse(
+                _source(answer), fallback_mode=fallback, parsing_timeout=PATIENCE, raise_on_error=True
+            )
+
+        def score(text: str, gold: Any) -> Score:
+            known = _quick(text, gold)
+            if known is not PENDING:
+                return known
+            answer, right = final_answer(text), gold_answer(gold)
+            assert answer is not None
+            assert right is not None
+            try:
+                expected = read(right, "no_fallback")
+                if not expected:
+                    return Failed(
+                        f"the gold answer {right.text[:40]!r} is not mathematics; use exact_match or regex"
+                    )
+                got = read(answer, "first_match")
+                if not got:
+                    return Invalid(NO_ANSWER)
+                if hedged(answer, right):
+                    return 0.0
+                return float(verify(expected, got, timeout_seconds=PATIENCE, raise_on_error=True))
+            except TimeoutException:
+                return Failed(f"Math-Verify took longer than {PATIENCE} s")
+
+        def math_answer(completions: list[str], **columns: list[Any]) -> list[Score]:
+            return [score(text, gold) for text, gold in zip(completions, columns[self.column], strict=True)]
+
+        return math_answer
+
+
+def hedged(answer: Answer, gold: Answer) -> bool:
+    """Whether several numbers are offered with "or" where one is asked for; Math-Verify would take the first."""
+    if plain_number(gold) is None or not re.search(r"\bor\b", answer.text):
+        return False
+    return len({number.replace(",", "") for number in _NUMERALS.findall(answer.text)}) > 1
+
+
+def _quick(text: str, gold: Any) -> Any:
+    right = gold_answer(gold)
+    if right is None:
+        return None
+    answer = final_answer(text)
+    if answer is None:
+        return Invalid(NO_ANSWER)
+    a, b = plain_number(right), plain_number(answer)
+    same = compare(a, b) if a is not None and b is not None else None
+    return PENDING if same is None else float(same)
+
+
+def _source(answer: Answer) -> str:
+    """What Math-Verify is given: LaTeX in a box, so that it reads all of it; prose and plain numbers as they are."""
+    text = answer.text
+    if not answer.boxed and (_LATEX.search(text) or _WORD.search(text) or _NUMBER_WITH_UNIT.fullmatch(text)):
+        return text
+    return f"\\boxed{{{text}}}"

@@ -1,0 +1,82 @@
+"""The process that one reward runs in: loads it, then answers batch after batch, and ends with its parent.
+
+Started by `workers.Pool` with a socket. It is not a fork, so it never holds the trainer's memory or its GPU, and it
+does not import the trainer's main script.
+"""
+
+import os
+import pickle
+import queue
+import signal
+import sys
+import threading
+import time
+from multiprocessing.connection import Connection
+
+from rlctl.errors import RewardError
+
+SECONDS_TO_END = 1.0
+
+
+def main(descriptor: int) -> None:
+    """Serve the parent at the other end of the socket `descriptor` until it says goodbye or is gone.
+
+    Messages are pickled: first (component, timeout), then batches; back come ("ready", facts), ("reply", Reply)
+    or ("error", message, hint). An empty message is goodbye.
+    """
+    os.set_inheritable(descriptor, False)
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    connection = Connection(descriptor)
+    inbox: queue.SimpleQueue[bytes] = queue.SimpleQueue()
+    threading.Thread(target=_listen, args=(connection, inbox), daemon=True).start()
+    try:
+        _serve(connection, inbox)
+    except RewardError as error:
+        connection.send(("error", error.message, error.hint))
+    except BrokenPipeError:
+        pass
+
+
+def _serve(connection: Connection, inbox: "queue.SimpleQueue[bytes]") -> None:
+    from rlctl.rewards.calls import describe, reward_call
+
+    component, timeout = pickle.loads(inbox.get())
+    try:
+        call = reward_call(component, timeout=timeout)
+    except (Exception, SystemExit) as error:
+        raise error if isinstance(error, RewardError) else RewardError(describe(error)) from error
+    connection.send(("ready", call.facts))
+    while message := inbox.get():
+        try:
+            batch = pickle.loads(message)
+        except Exception as error:
+            raise RewardError(f"cannot read its columns: {describe(error)}") from error
+        connection.send(("reply", call.run(batch)))
+
+
+def _listen(connection: Connection, inbox: "queue.SimpleQueue[bytes]") -> None:
+    """Hand on messages; when the parent is gone, end this process and everything that the reward started."""
+    try:
+        while message := connection.recv_bytes():
+            inbox.put(message)
+        inbox.put(b"")
+    except (EOFError, OSError):
+        inbox.put(b"")
+        time.sleep(SECONDS_TO_END)
+        os.killpg(0, signal.SIGKILL)
+
+
+def start_code() -> str:
+    """What `python -c` runs: the parent's import path first, then `main`."""
+    return (
+        "import json, sys; sys.path[:] = json.loads(sys.argv[2]); "
+        "from rlctl.rewards.worker import main; main(int(sys.argv[1]))"
+    )
+
+
+def start_arguments(descriptor: int) -> list[str]:
+    """The command line of a worker."""
+    import json
+
+    path = [os.path.abspath(folder) for folder in sys.path if isinstance(folder, str)]
+    return [sys.executable, "-c", start_code(), str(descriptor), json.dumps(path)]
