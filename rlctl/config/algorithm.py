@@ -50,7 +50,7 @@ class Grpo(Section):
     mask_truncated_completions: bool = False
     """Leave completions without an end out of the loss."""
     dead_groups: Literal["keep", "drop"] = "keep"
-    """Groups whose rewards have no spread: keep them in the loss's normaliser, or leave them out altogether."""
+    """Groups whose rewards have no spread: keep them in the loss's normaliser, or leave them out."""
     trl: dict[str, Any] = {}
     """Any further argument of TRL's GRPOConfig (`rlctl list algorithms -v`)."""
 

@@ -1,10 +1,11 @@
 """What every section of the YAML has in common: strict, frozen, closed, and described by its docstrings."""
 
+import os
 import re
 from pathlib import Path
 from typing import Annotated, Any
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationInfo
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationInfo
 
 from rlctl import registry
 
@@ -22,35 +23,54 @@ class Section(BaseModel):
     )
 
 
-def base_folder(info: ValidationInfo) -> Path:
-    """The folder that relative paths of this YAML start from (validation context `folder`)."""
+class FromCommandLine(str):
+    """Text that came with `--set`: its relative paths start from the current folder, not from the YAML's."""
+
+
+def base_folder(info: ValidationInfo, value: str = "") -> Path:
+    """The folder that relative paths start from: the YAML's (context `folder`), or the current one.
+
+    Args:
+        info: pydantic's, of a validator that runs before the text is checked.
+        value: The text that holds the path, as it was given.
+    """
     context: dict[str, Any] = info.context or {}
-    return Path(context.get("folder") or Path.cwd())
+    folder = None if isinstance(value, FromCommandLine) else context.get("folder")
+    return Path(folder or Path.cwd())
 
 
-def _local_path(value: str, info: ValidationInfo) -> str:
-    return str(base_folder(info).joinpath(Path(value).expanduser()).resolve())
+def _local_path(value: Any, info: ValidationInfo) -> Any:
+    """The path made absolute. What is no text is left to the check that follows."""
+    return _absolute(value, info) if _is_path(value) else value
+
+
+def _is_path(value: Any) -> bool:
+    return isinstance(value, str) and value != "" and "\0" not in value
+
+
+def _absolute(value: str, info: ValidationInfo) -> str:
+    return os.path.abspath(base_folder(info, value) / os.path.expanduser(value))
 
 
 def looks_local(value: str) -> bool:
-    """Whether a string can only be a path: `./x`, `~/x`, `/x`, `a/b/c`, or a name with a data file's ending."""
+    """Whether a text can only be a path: `./x`, `~/x`, `/x`, `a/b/c`, or a name with a data file's ending."""
     if value.startswith((".", "~", "/")) or value.count("/") > 1:
         return True
     return bool(re.search(r"\.(jsonl|json|csv|tsv|parquet|txt|jinja|py)(\.gz)?$", value))
 
 
-def _local_or_hub(value: str, info: ValidationInfo) -> str:
-    """A path that exists below the YAML's folder, or can only be a path, becomes absolute; the rest is a Hub id."""
-    if value.startswith(("builtin:", "hub:")):
+def _local_or_hub(value: Any, info: ValidationInfo) -> Any:
+    """A path that exists below its folder, or can only be a path, becomes absolute; the rest is a Hub id."""
+    if not _is_path(value) or value.startswith(("builtin:", "hub:")):
         return value
-    path = base_folder(info).joinpath(Path(value).expanduser())
-    return str(path.resolve()) if looks_local(value) or path.exists() else value
+    path = _absolute(value, info)
+    return path if looks_local(value) or os.path.exists(path) else str(value)
 
 
-LocalPath = Annotated[str, Field(min_length=1), AfterValidator(_local_path)]
+LocalPath = Annotated[str, BeforeValidator(_local_path), Field(min_length=1)]
 """A path, relative to the folder of the YAML; absolute once loaded."""
 
-LocalOrHub = Annotated[str, Field(min_length=1), AfterValidator(_local_or_hub)]
+LocalOrHub = Annotated[str, BeforeValidator(_local_or_hub), Field(min_length=1)]
 """`builtin:NAME`, a path (absolute once loaded), or a Hub id."""
 
 

@@ -14,8 +14,23 @@ RewardFunction = Callable[..., Any]
 """`reward(completions: list[str], **columns) -> list[float | None | Invalid]`, as in TRL."""
 
 RESERVED = frozenset(
-    "reward reward_std total loss kl_div entropy invalid_fraction not_applicable_fraction failed_fraction "
-    "dead_group_fraction completion_length truncated_fraction clip_fraction grad_norm learning_rate".split()
+    [
+        "reward",
+        "reward_std",
+        "total",
+        "loss",
+        "kl_div",
+        "entropy",
+        "invalid_fraction",
+        "not_applicable_fraction",
+        "failed_fraction",
+        "dead_group_fraction",
+        "completion_length",
+        "truncated_fraction",
+        "clip_fraction",
+        "grad_norm",
+        "learning_rate",
+    ]
 )
 """Names that the logs use for something else."""
 
@@ -32,7 +47,7 @@ class Component(Section):
     transform: Transform | None = None
     """Maps the raw score before anything else is done with it."""
     normalize: Normalize = "none"
-    """Rescale over the group or the batch, after the transform; `batch_*` makes a score depend on its batch mates."""
+    """Rescale over the group or the batch, after the transform; `batch_*` lets scores depend on batch mates."""
     gate: dict[str, str] | None = None
     """Count this part only where other parts' raw scores satisfy a condition, e.g. `{correct: ">=1"}`."""
 

@@ -10,7 +10,6 @@ from rlctl.config.rewards import Rewards
 from rlctl.config.run import Run, Tracking
 from rlctl.config.training import Eval, Training
 
-
 if TYPE_CHECKING:
     AnyAlgorithm = Grpo
 else:

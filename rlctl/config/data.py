@@ -13,7 +13,7 @@ class Source(Section):
     path: LocalOrHub
     """`builtin:NAME`, a .jsonl/.json/.csv/.parquet file (.gz too), a saved dataset folder, or a Hub id."""
     split: Annotated[str, Field(min_length=1)] = "train"
-    """Split to read; Hub and saved datasets also take slices such as `train[:1000]`. A file has only `train`."""
+    """Split to read; Hub and saved datasets also take slices such as `train[:1000]`. A file has `train`."""
     name: str | None = None
     """Configuration (subset) of a Hub dataset."""
     revision: str | None = None
@@ -21,7 +21,7 @@ class Source(Section):
     limit: Annotated[int, Field(ge=1)] | None = None
     """Use at most this many rows, from the start."""
     weight: Annotated[float, Field(gt=0)] | None = None
-    """Share of this source in a mixture, relative to the others (1 where only others have one). Without any weight
+    """Share of this source in a mixture, relative to the others (1 where only others have one). Without any,
     the sources are joined in their order."""
     columns: dict[str, str] | None = None
     """Names that rlctl uses → columns of this source; added to `data.columns`, and stronger."""

@@ -11,7 +11,7 @@ class Run(Section):
     """Name, place and seed of the run."""
 
     name: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$", max_length=100)] = "run"
-    """Folder of the run below `output_dir`, and its name in every tracker; the YAML's file name by default."""
+    """Folder of the run below `output_dir`, and its name in trackers; the YAML's file name by default."""
     output_dir: Annotated[str, Field(min_length=1)] = "outputs"
     """Folder that holds the runs, relative to the current folder."""
     seed: Annotated[int, Field(ge=0, lt=2**32)] = 42

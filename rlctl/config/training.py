@@ -19,13 +19,19 @@ class Training(Section):
     prompts_per_step: Annotated[int, Field(ge=1)] = 16
     """Different prompts in one step, over all processes."""
     per_device_train_batch_size: Annotated[int, Field(ge=1)] | Literal["auto"] = "auto"
-    """Completions per forward pass and process; must divide those of a step. auto: as many as fit 32,768 tokens."""
+    """Completions per forward pass and process; divides those of a step. auto: as fit 32,768 tokens."""
     gradient_checkpointing: bool = True
     """Recompute activations in the backward pass: less memory, about a third more time."""
     bf16: bool | Literal["auto"] = "auto"
     """bfloat16 mixed precision. auto: on a GPU that has it."""
     lr_scheduler_type: Literal[
-        "linear", "cosine", "constant", "constant_with_warmup", "polynomial", "inverse_sqrt", "cosine_with_restarts"
+        "linear",
+        "cosine",
+        "constant",
+        "constant_with_warmup",
+        "polynomial",
+        "inverse_sqrt",
+        "cosine_with_restarts",
     ] = "linear"
     """Course of the learning rate after warm-up."""
     warmup_steps: Annotated[int, Field(ge=0)] = 0
@@ -35,7 +41,13 @@ class Training(Section):
     max_grad_norm: Annotated[float, Field(ge=0)] = 1.0
     """Clip the norm of the gradient; 0 for none."""
     optim: Literal[
-        "adamw_torch", "adamw_torch_fused", "adafactor", "sgd", "adamw_8bit", "paged_adamw_8bit", "paged_adamw_32bit"
+        "adamw_torch",
+        "adamw_torch_fused",
+        "adafactor",
+        "sgd",
+        "adamw_8bit",
+        "paged_adamw_8bit",
+        "paged_adamw_32bit",
     ] = "adamw_torch"
     """Optimizer; those with `8bit` or `paged` need bitsandbytes and CUDA."""
     save_steps: Annotated[int, Field(ge=1)] | None = 50
