@@ -47,7 +47,7 @@ class Component(Section):
     transform: Transform | None = None
     """Maps the raw score before anything else is done with it."""
     normalize: Normalize = "none"
-    """Rescale over the group or the batch, after the transform; `batch_*` lets scores depend on batch mates."""
+    """Rescale over group or batch, after the transform; `batch_*` makes scores depend on batch mates."""
     gate: dict[str, str] | None = None
     """Count this part only where other parts' raw scores satisfy a condition, e.g. `{correct: ">=1"}`."""
 

@@ -25,7 +25,7 @@ class RewardTest(Section):
     completion: str
     """The text to score."""
     expect: str | float
-    """`invalid`, `none`, a number, or a comparison such as `>0.8`, against the total before normalisation and scale."""
+    """`invalid`, `none`, a number, or a comparison such as `>0.8`: total before normalisation, scale."""
     tolerance: Annotated[float, Field(ge=0)] = 1e-6
     """How far the total may be from a number in `expect`."""
     row: dict[str, Any] = {}
@@ -54,13 +54,13 @@ class Rewards(Section):
     invalid_penalty: Annotated[float, Field(ge=-1e6, le=1e6)] = -1.0
     """Total of an invalid completion, after all transforms and aggregation."""
     on_error: Literal["mask", "penalty", "fail"] = "mask"
-    """A part that raised, timed out or returned NaN: leave the completion out, give it the penalty, or stop."""
+    """Where a part raised, timed out or returned NaN: leave the completion out, give the penalty, or stop."""
     max_failure_rate: Annotated[float, Field(ge=0, le=1)] = 0.2
     """Stop, with the reasons, when more than this share of a batch could not be scored."""
     timeout: Annotated[float, Field(gt=0)] = 10.0
-    """Seconds for one completion, for rewards that run in workers. A whole batch is tried within the same time first."""
+    """Seconds for one completion, for rewards in workers; a whole batch is first tried in the same time."""
     workers: Annotated[int, Field(ge=1)] = 1
-    """Processes for each component that runs in workers; with several, each sees only some groups of a batch."""
+    """Processes for each component that runs in workers; with several, each sees only part of the batch."""
     aggregate: Literal["weighted_sum", "weighted_mean", "weighted_geometric_mean", "normalize_then_sum"] = (
         "weighted_sum"
     )

@@ -1,4 +1,4 @@
-"""From what each component says of a completion to one total. Pure functions of numbers, no processes, no files.
+"""From what each component says of a completion to one total. Pure functions of numbers.
 
 Order: raw score → transform → normalize → gate → weight → aggregate → invalid penalty → `on_error` → scale.
 """
@@ -27,8 +27,8 @@ class Row:
         total: Penalty and scale included; None where the row is masked.
         scores: Component → what it said.
         values: Component → after transform, normalisation and gate; None where it does not count.
-        weighted: Component → its share of the total. The shares add up to the total, except for the geometric mean,
-            where a share is the value times its normalised weight.
+        weighted: Component → its share of the total. The shares add up to the total, except for the geometric
+            mean, where a share is the value times its normalised weight.
     """
 
     outcome: Outcome
@@ -167,7 +167,7 @@ def _shares(rewards: Rewards, values: Values) -> tuple[float, Values] | None:
         return None
     summed = rewards.aggregate in ("weighted_sum", "normalize_then_sum")
     factor = rewards.scale * (everything / applying if summed else 1 / applying)
-    weighted: Values = {name: None for name in values}
+    weighted: Values = dict.fromkeys(values)
     weighted.update({name: weights[name] * value * factor for name, value in present.items()})
     if rewards.aggregate == "weighted_geometric_mean":
         return rewards.scale * _geometric(present, weights), weighted
@@ -177,7 +177,7 @@ def _shares(rewards: Rewards, values: Values) -> tuple[float, Values] | None:
 
 
 def _geometric(values: Mapping[str, float], weights: Mapping[str, float]) -> float:
-    """exp(Σ w ln x / Σ w) over the parts that apply; 0 as soon as one with a weight is 0, so behind a closed gate too."""
+    """exp(Σ w ln x / Σ w) over the parts that apply; 0 where one of them is 0, as behind a closed gate."""
     counted = {name: value for name, value in values.items() if weights[name] > 0}
     if any(value == 0 for value in counted.values()):
         return 0.0

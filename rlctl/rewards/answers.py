@@ -1,8 +1,8 @@
 r"""Where a completion's final answer is, and whether it is a plain number. Plain text work, no sympy.
 
-Only this region is compared with the gold answer, so numbers of the working out never count. In this order: the
-last `\boxed{…}`, the last `<answer>…</answer>`, the line after the last `####` (as in GSM8K), what follows the last
-"answer is" or "answer:", the last line.
+Only this region is compared with the gold answer, so numbers of the working out never count. In this order:
+the last `\boxed{…}`, the last `<answer>…</answer>`, the line after the last `####` (as in GSM8K), what
+follows the last "answer is" or "answer:", the last line. Text before the last `</think>` is not looked at.
 """
 
 import re
@@ -55,7 +55,7 @@ def final_answer(completion: str) -> Answer | None:
 
 
 def gold_answer(gold: Any) -> Answer | None:
-    """The answer in a column of the data, after the last `####` where there is one; None where it is empty."""
+    """The answer in a column of the data, after the last `####` if there is one; None where it is empty."""
     text = "" if gold is None else str(gold).rpartition("####")[2].strip()
     boxed = last_boxed(text)
     if boxed is not None:
@@ -64,7 +64,7 @@ def gold_answer(gold: Any) -> Answer | None:
 
 
 def last_boxed(text: str) -> str | None:
-    r"""Content of the last `\boxed{…}`, braces inside it included; None without one, or where it does not end."""
+    r"""Content of the last `\boxed{…}`, braces inside it included; None without one that ends."""
     start = text.rfind("\\boxed{")
     if start < 0:
         return None
@@ -77,7 +77,7 @@ def last_boxed(text: str) -> str | None:
 
 
 def plain_number(answer: Answer) -> Decimal | None:
-    """The value of an answer that is one integer or decimal number (`72`, `$1,234.50`, `**-3**`), else None."""
+    """The value of an answer that is one plain number (`72`, `$1,234.50`, `**-3**`), else None."""
     match = _NUMBER.fullmatch(answer.text.strip())
     if match is None or len(match[1]) > _MOST_DIGITS:
         return None

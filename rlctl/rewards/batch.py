@@ -14,7 +14,7 @@ class Batch:
     Args:
         prompts: One per completion: text, or a list of chat messages.
         completions: Text, or a list of chat messages (their text is scored).
-        columns: Further columns of the data, one value per completion; `completion_ids` holds the sampled tokens.
+        columns: Further columns, one value per completion each; `completion_ids` holds the sampled tokens.
         group_size: Completions per prompt, G; rows i·G … (i+1)·G−1 share a prompt. 1 for no groups.
         trainer_state: Handed to rewards that ask for it.
 

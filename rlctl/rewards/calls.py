@@ -1,7 +1,7 @@
 """Calling one reward function, whatever its style, and turning what it returns into the four outcomes.
 
-A function that raises on a batch is called again row by row, so that only the rows at fault fail. Runs in a worker
-process or in the training process alike.
+A function that raises on a batch is called again row by row, so that only the rows at fault fail. Runs in a
+worker process or in the training process alike.
 """
 
 import asyncio
@@ -299,7 +299,7 @@ def _plain(function: Any) -> Any:
     """The function below partials, and the `__call__` of an object."""
     while isinstance(function, partial):
         function = function.func
-    return function if inspect.isroutine(function) else getattr(type(function), "__call__", function)
+    return function if inspect.isroutine(function) else type(function).__call__
 
 
 def _is_async(function: Callable[..., Any]) -> bool:

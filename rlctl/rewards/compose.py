@@ -67,7 +67,7 @@ class Scorer:
 
     Args:
         rewards: The section of the YAML.
-        tokenize: Text → token ids, where a batch brings no column `completion_ids` but a reward counts tokens.
+        tokenize: Text → token ids, for rewards that read `completion_ids` where a batch has none.
     """
 
     def __init__(self, rewards: Rewards, *, tokenize: Callable[[str], list[int]] | None = None) -> None:
@@ -125,7 +125,7 @@ class Scorer:
             tolerant: Do not stop where too many could not be scored.
 
         Raises:
-            RewardError: A reward cannot be loaded or lacks a column, or too many completions could not be scored.
+            RewardError: A reward cannot be loaded, lacks a column, or failed on too many completions.
         """
         share, extras = self._score_here(batch)
         shares: list[_Share] = exchange([share]) if exchange else [share]
@@ -144,7 +144,7 @@ class Scorer:
         return Scored(rows[start : start + len(batch)], rows, extras, _means(shares))
 
     def _score_here(self, batch: Batch) -> tuple[_Share, dict[str, list[Any]]]:
-        """This process's raw scores. An error travels to all processes, so that none waits for the others forever."""
+        """This process's raw scores. An error travels to all processes, so that none waits for the others."""
         merged = Reply([None] * len(batch))
         scores: dict[str, list[Score]] = {}
         everyone = list(range(len(batch)))

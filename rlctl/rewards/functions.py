@@ -1,4 +1,4 @@
-"""Loads the function that `type: python` names, and turns a factory or a class with its arguments into a reward."""
+"""Loads the function that `type: python` names, and makes a reward of it and its arguments."""
 
 import importlib.util
 import inspect
@@ -72,7 +72,7 @@ def _check_args(name: str, signature: Signature, args: dict[str, Any]) -> None:
         missing = ", ".join(repr(one) for one in left.required)
         raise RewardError(
             f"{name} needs {missing}; give it in `args`",
-            hint="or, if it is a reward itself, name a parameter `completions` (a list) or `completion` (one text)",
+            hint="a reward itself has a parameter `completions` (a list) or `completion` (one text)",
         )
 
 

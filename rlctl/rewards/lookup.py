@@ -25,7 +25,7 @@ class Found:
     Args:
         path: The file; None for a module without source.
         line: Line of the definition, from 1; None where it is not written as `def` or `class`.
-        signature: Its parameters, those of `__init__` for a class; None where not written as `def` or `class`.
+        signature: Its parameters, those of `__init__` for a class; None where the text does not tell.
         is_class: Whether it is a class.
         is_async: Whether it is an `async def`.
     """
@@ -175,7 +175,7 @@ def _exists(module: str) -> bool:
 
 
 def _spec(module: str) -> ModuleSpec | None:
-    """Where a module is, asked of every finder without importing its packages; None for one inside an opaque package.
+    """Where a module is, asked of every finder without importing its packages.
 
     Raises:
         RewardError: There is none of that name.

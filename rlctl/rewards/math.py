@@ -22,12 +22,12 @@ _NUMERALS = re.compile(r"-?\d[\d,]*(?:\.\d+)?")
 
 
 class MathAnswer(Component):
-    """1 where the completion's final answer equals a column mathematically, 0 where not; invalid without an answer."""
+    """1 where the final answer equals a column mathematically, 0 where not; invalid without an answer."""
 
     type: Literal["math_answer"]
-    """1 where the completion's final answer equals a column mathematically, 0 where not; invalid without an answer."""
+    """1 where the final answer equals a column mathematically, 0 where not; invalid without an answer."""
     column: Annotated[str, Field(min_length=1)] = "answer"
-    """Column with the right answer: a number, an expression, LaTeX, or text that ends in `#### 72` as in GSM8K."""
+    """Column with the right answer: a number, an expression, LaTeX, or text that ends in `#### 72`."""
 
     needs_worker = True
 
@@ -46,7 +46,7 @@ class MathAnswer(Component):
     def build(self) -> RewardFunction:
         """Math-Verify (Kydlíček 2025) on the final answer.
 
-        A gold answer that cannot be read is a failure, never a reward. A row without gold (null) is not scored.
+        A gold answer that cannot be read is a failure, never a reward; a row without one is not scored.
         """
         import logging
 
@@ -89,7 +89,7 @@ class MathAnswer(Component):
 
 
 def hedged(answer: Answer, gold: Answer) -> bool:
-    """Whether several numbers are offered with "or" where one is asked for; Math-Verify would take the first."""
+    """Whether several numbers are offered with "or" where one is asked for; Math-Verify takes the first."""
     if plain_number(gold) is None or not re.search(r"\bor\b", answer.text):
         return False
     return len({number.replace(",", "") for number in _NUMERALS.findall(answer.text)}) > 1
@@ -108,7 +108,7 @@ def _quick(text: str, gold: Any) -> Any:
 
 
 def _source(answer: Answer) -> str:
-    """What Math-Verify is given: LaTeX in a box, so that it reads all of it; prose and plain numbers as they are."""
+    """What Math-Verify is given: LaTeX in a box, so that all of it counts; prose and numbers as they are."""
     text = answer.text
     if not answer.boxed and (_LATEX.search(text) or _WORD.search(text) or _NUMBER_WITH_UNIT.fullmatch(text)):
         return text

@@ -1,10 +1,10 @@
-"""Rescaling one component's scores over a group or a batch, as in Chemeleon2 (Park and Walsh 2025) and GDPO."""
+"""Rescaling scores over a group or a batch, as in Chemeleon2 (Park and Walsh 2025) and GDPO."""
 
 import math
 from collections.abc import Sequence
 
 EPSILON = 1e-4
-"""Added to divisors; a spread below it counts as none, because dividing by it would turn noise into reward."""
+"""Added to divisors; a spread below it counts as none, since dividing by it turns noise into reward."""
 
 
 def mean(values: Sequence[float]) -> float:

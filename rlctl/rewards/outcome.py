@@ -1,8 +1,8 @@
 """The four outcomes of scoring one completion. They are never mixed up.
 
 A reward returns a finite float (scored), `None` (this component does not apply), or `Invalid("reason")` (the
-completion is invalid). Anything else (NaN, ±inf, an exception, a timeout, a wrong type) is `Failed`: the fault
-is the reward's, not the completion's.
+completion is invalid). Anything else (NaN, ±inf, an exception, a timeout, a wrong type) is `Failed`: the
+fault is the reward's, not the completion's.
 """
 
 import math
@@ -15,13 +15,13 @@ Outcome = Literal["scored", "invalid", "not_applicable", "failed"]
 
 
 LARGEST = 1e15
-"""Scores and totals beyond ± this have failed: a trainer that squares them in single precision would get infinity."""
+"""Scores and totals beyond ± this have failed: squared in single precision they could become infinite."""
 
 
 class Invalid(float):
     """The completion is invalid; its total is `rewards.invalid_penalty`.
 
-    A subclass of float that holds NaN, so that a TRL trainer, which knows nothing of it, treats it as not scored.
+    A subclass of float that holds NaN, so that a TRL trainer, which knows nothing of it, does not score it.
 
     Args:
         reason: Why, in a few words; counted and logged.

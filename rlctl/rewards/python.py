@@ -1,5 +1,5 @@
-"""`type: python`: a reward that the user wrote. Any TRL reward function, a function of one completion, a factory or
-a class of one, sync or async. It runs in a process of its own, so that a hang or a crash costs one row, not the run.
+"""`type: python`: a reward that the user wrote. Any TRL reward function, a function of one completion, a
+factory or a class of one, sync or async. It runs in its own process, so that a hang or a crash costs one row.
 """
 
 from functools import cached_property
@@ -22,13 +22,13 @@ class PythonReward(Component):
     type: Literal["python"]
     """A Python function that scores completions."""
     function: Annotated[str, Field(min_length=1)]
-    """`file.py:name` (from the folder of the YAML) or `package.module:name`: a reward, or a factory or class of one."""
+    """`file.py:name` (from the YAML's folder) or `package.module:name`: a reward, or a factory or class."""
     args: dict[str, Any] = {}
     """Arguments of the factory or class; of a plain reward function, parameters to set."""
     isolate: bool = True
-    """Run in a process that can be killed. false: in the training process, for a reward that holds a GPU model."""
+    """Run in a process that can be killed. false: in the training process, for one that holds a GPU model."""
     messages: bool = False
-    """Hand over prompts and completions as chat messages, as TRL does for conversational data, instead of text."""
+    """Hand over prompts and completions as chat messages, as TRL does for conversational data."""
     concurrency: Annotated[int, Field(ge=1)] = 32
     """Calls at a time where an async function is called for each completion."""
 
@@ -50,7 +50,7 @@ class PythonReward(Component):
             return None
 
     def columns(self) -> tuple[str, ...]:
-        """Parameters of the function that are columns of the data and have no default, as far as its text tells."""
+        """Parameters of the function that are columns and have no default, as far as its text tells."""
         signature = self._found.signature if self._found and not self._found.is_class else None
         if signature is None or signature.without(self.args).kind == "factory":
             return ()

@@ -33,7 +33,7 @@ class TestResult:
     parts: str
     completion: str
 
-    def render(self) -> str:
+    def describe(self) -> str:
         """`rewards.tests[0]: expected >0.8, got 0 for 'seven' (correct 0, brevity 12)`."""
         place = f"rewards.tests[{self.index}]"
         return (
@@ -56,7 +56,7 @@ def require(results: Sequence[TestResult]) -> None:
     Raises:
         RewardError: Naming each test that did not, what was expected, what came, and the parts.
     """
-    failed = [result.render() for result in results if not result.passed]
+    failed = [result.describe() for result in results if not result.passed]
     if failed:
         count = f"{len(failed)} of {len(results)} reward tests failed"
         raise RewardError("\n".join([count, *failed]), hint="correct the reward, or `expect` in the test")

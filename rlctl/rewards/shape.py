@@ -18,7 +18,7 @@ class Length(Component):
     max: Annotated[float, Field(gt=0)] | None = None
     """Length n up to here scores n, above it −(n − max): a cliff; `transform` shapes it. Without it, n."""
     unit: Unit = "tokens"
-    """tokens: those that were sampled, the end of text included; of a given text, what the model's tokenizer counts."""
+    """tokens: those that were sampled, the end of text included; of a given text, the tokenizer's."""
 
     def bounds(self) -> tuple[float, float]:
         """Any negative number, to `max`."""
@@ -33,7 +33,7 @@ class Length(Component):
 
 
 class Repetition(Component):
-    """Share of n-grams that occurred before: 0 for none, near 1 for the same again and again. Use a negative weight."""
+    """Share of n-grams that occurred before; give it a negative weight."""
 
     type: Literal["repetition"]
     """Share of n-grams that occurred before: 0 for none, near 1 for the same again and again."""

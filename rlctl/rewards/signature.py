@@ -1,8 +1,8 @@
 """How a reward wants to be called, read from the names of its parameters.
 
-`completions` (or another plural of TRL's) marks a function of a whole batch; `completion`, `generated`, `prompt` or
-`full_text` one of a single completion; neither, a factory that is called first and returns the reward. Every other
-parameter of a reward is a column of the data. The same rules serve the source text and the live object.
+`completions` (or another plural of TRL's) marks a function of a whole batch; `completion`, `generated`,
+`prompt` or `full_text` one of a single completion; neither, a factory that is called first and returns the
+reward. Every other parameter is a column of the data. The same rules serve source text and the live object.
 """
 
 from collections.abc import Iterable

@@ -27,8 +27,9 @@ def batch_metrics(rows: Sequence[Row], *, group_size: int = 1) -> dict[str, floa
         group_size: Completions per prompt; they are neighbours.
 
     Returns:
-        `reward` and `reward_std` (n−1) of the totals that training sees, penalties included; the mean raw score of
-        each component; the share of rows of each outcome but scored; `dead_group_fraction` where there are groups.
+        `reward` and `reward_std` (n−1) of the totals that training sees, penalties included; the mean raw
+        score of each component; the share of invalid, not applicable and failed rows; `dead_group_fraction`
+        where there are groups.
     """
     totals = [row.total for row in rows if row.total is not None]
     metrics: dict[str, float | None] = {
@@ -118,7 +119,7 @@ class RewardStatistics:
             self._dead += sum(map(is_dead, groups))
 
     def as_dict(self) -> dict[str, Any]:
-        """For `rewards.json`: counts of the outcomes, `reward` (what training saw), `valid_reward`, parts, reasons."""
+        """For `rewards.json`: counts, `reward` (all that training saw), `valid_reward` (scored), parts."""
         return {
             "num_samples": sum(self._outcomes.values()),
             **{outcome: self._outcomes[outcome] for outcome in OUTCOMES},

@@ -1,4 +1,4 @@
-"""Rewards that look at the text of a completion: exact match, regular expression, format. None needs a model."""
+"""Rewards that look at the text of a completion: exact match, regular expression, format."""
 
 from collections.abc import Callable
 from typing import Annotated, Any, Literal
@@ -10,7 +10,7 @@ from rlctl.rewards.outcome import Failed, Invalid, Score
 
 
 class ExactMatch(Component):
-    """1 where the completion equals a column, else 0. A row whose column is empty (null) is not scored by it."""
+    """1 where the completion equals a column, else 0; does not apply where the column is null."""
 
     type: Literal["exact_match"]
     """1 where the completion equals a column, else 0."""
@@ -59,7 +59,7 @@ class Regex(Component):
     pattern: Annotated[str, Field(min_length=1)]
     """Pattern of the Python package `regex`; flags such as `(?i)` go inside."""
     mode: Literal["search", "match", "full", "count"] = "search"
-    """search: anywhere. match: at the start. full: the whole completion. count: number of matches, not overlapping."""
+    """search: anywhere. match: at the start. full: the whole completion. count: how many do not overlap."""
     group: str | Annotated[int, Field(ge=0)] | None = None
     """Compare this group (number or name) with `column`: 1 where they are equal, space at both ends aside."""
     column: str | None = None

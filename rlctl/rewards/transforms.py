@@ -1,4 +1,4 @@
-"""Score transforms: one raw score in, one number out. Shapes and names as in REINVENT4 (Loeffler et al. 2024)."""
+"""Score transforms: one raw score in, one number out. Shapes as in REINVENT4 (Loeffler et al. 2024)."""
 
 import math
 from typing import Annotated, Literal
@@ -119,7 +119,7 @@ class DoubleSigmoid(_Between):
     """Steepness at `high`."""
 
     def apply(self, x: float) -> float:
-        """The rising sigmoid at `low` below the centre, the falling one at `high` above it; each is ½ at its bound."""
+        """A rising sigmoid at `low` below the centre, a falling one at `high` above it; ½ at each."""
         if x < (self.low + self.high) / 2:
             return _logistic10(self.coef_si * (x - self.low) / self.coef_div)
         return _logistic10(-self.coef_se * (x - self.high) / self.coef_div)

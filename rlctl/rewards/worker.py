@@ -1,7 +1,7 @@
 """The process that one reward runs in: loads it, then answers batch after batch, and ends with its parent.
 
-Started by `workers.Pool` with a socket. It is not a fork, so it never holds the trainer's memory or its GPU, and it
-does not import the trainer's main script.
+Started by `workers.Pool` with a socket. It is not a fork, so it never holds the trainer's memory or its GPU,
+and it does not import the trainer's main script.
 """
 
 import os
@@ -21,8 +21,8 @@ SECONDS_TO_END = 1.0
 def main(descriptor: int) -> None:
     """Serve the parent at the other end of the socket `descriptor` until it says goodbye or is gone.
 
-    Messages are pickled: first (component, timeout), then batches; back come ("ready", facts), ("reply", Reply)
-    or ("error", message, hint). An empty message is goodbye.
+    Messages are pickled: first (component, timeout), then batches; back come ("ready", facts),
+    ("reply", Reply) or ("error", message, hint). An empty message is goodbye.
     """
     os.set_inheritable(descriptor, False)
     signal.signal(signal.SIGINT, signal.SIG_IGN)

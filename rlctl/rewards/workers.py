@@ -1,7 +1,7 @@
-"""Rewards in processes that can be killed, so that a hang or a crash costs the completion at fault and nothing else.
+"""Rewards in processes that can be killed, so that a hang or a crash costs only the completion at fault.
 
-A batch is tried as a whole first, with the time of one completion. What is lost with its process, by time-out or
-crash, is scored again one completion at a time. Nothing is forked, and no main script is imported again.
+A batch is tried as a whole first, with the time of one completion. What is lost with its process, by time-out
+or crash, is scored again one completion at a time. Nothing is forked, and no main script is imported again.
 """
 
 import logging
@@ -174,7 +174,7 @@ class Pool:
         if any(one.hung for _, one in lost) and not hung:
             self.one_by_one = True
             logger.warning(
-                "reward %s: %d completions together took longer than rewards.timeout (%g s), but none did alone; "
+                "reward %s: %d completions together took longer than rewards.timeout (%g s), none alone did; "
                 "they are scored one at a time from now on, unless you raise rewards.timeout",
                 self.component.name,
                 len(rows),
@@ -182,7 +182,7 @@ class Pool:
             )
 
     def _budget(self, facts: Facts, rows: int) -> float:
-        """Seconds for a task. Async functions time their completions themselves, so they get time for all turns."""
+        """Seconds for a task; async functions time their completions themselves, so get time for all."""
         if facts.concurrency is None:
             return self.timeout
         return self.timeout * (1 + math.ceil(rows / facts.concurrency)) + 1
@@ -196,7 +196,7 @@ class Pool:
     def _run(
         self, batch: Batch | None, tasks: list[list[int]], budget: float
     ) -> Iterator[tuple[list[int], Reply | Lost]]:
-        """Hand tasks to free processes, kill those that are late, replace those that are gone; results as they come.
+        """Hand tasks to free processes, kill those that are late, replace those that are gone.
 
         Without tasks, returns once a process has loaded the reward.
         """
