@@ -31,6 +31,7 @@ class Inputs:
     """Model and data of a run.
 
     Args:
+        name: The model as the user names it.
         model: The model, and the adapters that it is to get.
         tokenizer: Its tokenizer, padding on the left.
         train: Prompts to train on.
@@ -39,6 +40,7 @@ class Inputs:
         template_arguments: Arguments of the chat template.
     """
 
+    name: str
     model: LoadedModel
     tokenizer: Any
     train: PromptSet
@@ -46,9 +48,10 @@ class Inputs:
     overlap: int
     template_arguments: dict[str, Any] = field(default_factory=dict)
 
-    def count_tokens(self, text: str) -> int:
-        """Tokens of a completion, without special ones."""
-        return len(self.tokenizer(text, add_special_tokens=False)["input_ids"])
+    def tokenize(self, text: str) -> list[int]:
+        """Token ids of a completion, without special ones."""
+        ids: list[int] = self.tokenizer(text, add_special_tokens=False)["input_ids"]
+        return ids
 
     def describe(self) -> list[str]:
         """Model and data in a few lines; what was dropped or shortened is said."""
@@ -57,7 +60,7 @@ class Inputs:
             "all trained" if self.model.trainable == self.model.total else f"{self.model.trainable:,} trained"
         )
         lines = [
-            f"model: {self.model.source}, {self.model.total:,} parameters, {trained}, "
+            f"model: {self.name}, {self.model.total:,} parameters, {trained}, "
             f"{str(parameters.dtype).removeprefix('torch.')} on {parameters.device}",
             *_describe("training prompts", self.train.report),
         ]
@@ -96,7 +99,8 @@ def load_inputs(config: Config, objects: Objects) -> Inputs:
     assert train is not None
     held_out = _prompts(config, tokenizer, budget, arguments, "eval", objects.eval_dataset)
     common = 0 if held_out is None else overlap(train.dataset, held_out.dataset)
-    return Inputs(model, tokenizer, train, held_out, common, arguments)
+    name = config.model.path if objects.model is None else model.source
+    return Inputs(name, model, tokenizer, train, held_out, common, arguments)
 
 
 def _prompts(

@@ -20,7 +20,7 @@ from rich.text import Text
 SPARK = "▁▂▃▄▅▆▇█"
 SHOWN = (
     ("train/reward", "reward", "{:.3f}"),
-    ("train/reward_std", "± std", "{:.3f}"),
+    ("train/reward_std", "std", "{:.3f}"),
     ("train/invalid_fraction", "invalid", "{:.1%}"),
     ("train/failed_fraction", "failed", "{:.1%}"),
     ("train/dead_group_fraction", "dead groups", "{:.0%}"),
@@ -53,7 +53,7 @@ class View:
     def notice(self, text: str) -> None:
         """A line above the progress."""
         if not self.quiet:
-            self.console.print(text, markup=False, highlight=False)
+            self.console.print(text, markup=False, highlight=False, soft_wrap=True)
 
     def begin(self, total: int, components: list[str]) -> None:
         """The first step is about to run."""

@@ -39,6 +39,7 @@ class RewardBridge:
         self.statistics = RewardStatistics([part.name for part in run.config.rewards.components])
         self.seconds = 0.0
         self.pending: list[dict[str, float | None]] = []
+        self.tokens = 0
         self.rows: list[dict[str, Any]] = []
         self._scored: Scored | None = None
         self._texts: list[tuple[Any, str]] = []
@@ -54,7 +55,11 @@ class RewardBridge:
         log_metric: Any = None,
         **columns: list[Any],
     ) -> list[float | None]:
-        """Score this process's completions; None keeps a completion out of every statistic of TRL."""
+        """Score this process's completions; None keeps one out of every statistic of TRL.
+
+        Raises:
+            RewardError: Too many completions could not be scored.
+        """
         start = time.perf_counter()
         batch = Batch(
             prompts=prompts,
@@ -64,6 +69,7 @@ class RewardBridge:
             trainer_state=trainer_state,
         )
         self._scored = self.scorer.score(batch, exchange=self.exchange)
+        self.tokens += sum(self.exchange([sum(map(len, completion_ids))]))
         self._texts = list(zip(prompts, batch.texts, strict=True))
         self._step = trainer_state.global_step + 1
         self.seconds += time.perf_counter() - start
@@ -84,16 +90,17 @@ class RewardBridge:
                 "completion": completion,
                 **row.as_dict(),
                 "advantage": advantage if kept else None,
+                **{name: values[i] for name, values in self._scored.extras.items()},
             }
-            for (prompt, completion), row, advantage, kept in zip(
-                self._texts, self._scored.rows, advantages, keep, strict=True
+            for i, ((prompt, completion), row, advantage, kept) in enumerate(
+                zip(self._texts, self._scored.rows, advantages, keep, strict=True)
             )
         ]
         self.rows = self.exchange(rows)
-        every_row = self.exchange(self._scored.rows)
         self.run.log_completions(self.rows)
-        self.statistics.update(every_row, group_size=self.group_size)
-        self.pending.append(batch_metrics(every_row, group_size=self.group_size))
+        self.statistics.update(self._scored.everywhere, group_size=self.group_size)
+        metrics = batch_metrics(self._scored.everywhere, group_size=self.group_size)
+        self.pending.append({**metrics, **self._scored.metrics})
         return keep
 
 

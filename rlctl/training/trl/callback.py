@@ -61,7 +61,6 @@ class RunCallback(TrainerCallback):
         self._step_start = 0.0
         self._step_seconds = 0.0
         self._steps = 0
-        self._tokens = 0
 
     def on_train_begin(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
         """Show how far there is to go."""
@@ -119,7 +118,6 @@ class RunCallback(TrainerCallback):
         for name in names:
             known = [value for batch in batches if (value := batch.get(name)) is not None]
             means[f"train/{name}"] = sum(known) / len(known) if known else None
-        self._tokens = sum(int(batch.get("tokens") or 0) for batch in batches)
         return means
 
     def _speed(self) -> dict[str, float]:
@@ -132,12 +130,12 @@ class RunCallback(TrainerCallback):
             "time/scoring": scoring / steps,
             "time/update": max(total - sampling - scoring, 0.0) / steps,
         }
-        if total > 0 and self._tokens:
-            speed["perf/tokens_per_second"] = self._tokens / total
+        if total > 0:
+            speed["perf/tokens_per_second"] = self.bridge.tokens / total
         if torch.cuda.is_available():
             speed["perf/peak_device_memory_gib"] = torch.cuda.max_memory_allocated() / 2**30
         self.seconds["sampling"] = self.bridge.seconds = self._step_seconds = 0.0
-        self._steps = 0
+        self._steps = self.bridge.tokens = 0
         return speed
 
     def _distributions(self) -> dict[str, list[float]]:

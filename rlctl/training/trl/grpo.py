@@ -12,11 +12,11 @@ from trl import GRPOConfig
 
 from rlctl.config.config import Config
 from rlctl.config.plan import Plan, geometry_problems, make_plan
-from rlctl.errors import ConfigError, Problem, RewardError
+from rlctl.errors import ConfigError, Problem
 from rlctl.evaluation.held_out import HeldOut, evaluate
 from rlctl.models.load import LoadedModel
 from rlctl.rewards.compose import Scorer
-from rlctl.rewards.selftest import run_tests
+from rlctl.rewards.selftest import require, run_tests
 from rlctl.training.inputs import Inputs, Objects, load_inputs
 from rlctl.training.run import Run, refuse_existing
 from rlctl.training.summary import Summary
@@ -46,10 +46,9 @@ def train(config: Config, objects: Objects, view: View) -> TrainedRun:
     state.wait_for_everyone()  # every process has looked before the first one makes the folder
     inputs = load_inputs(config, objects)
     plan = plan_for(config, inputs, state.num_processes)
-    with Scorer(config.rewards, count_tokens=inputs.count_tokens) as scorer:
-        for result in run_tests(config.rewards, scorer):
-            if not result.passed:
-                raise RewardError(result.describe(), hint="Mend the reward, or the test under rewards.tests.")
+    with Scorer(config.rewards, tokenize=inputs.tokenize) as scorer:
+        scorer.load()
+        require(run_tests(config.rewards, scorer))
         with Run(config, main=state.is_main_process) as run:
             run.record["data"] = inputs.report()
             return _train(config, inputs, plan, scorer, run, view, started)
