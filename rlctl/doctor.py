@@ -140,8 +140,8 @@ def packages() -> Iterator[Probe]:
     ]
     wrong = [one for one in required if not _satisfied(one.name, one.specifier)]
     for one in wrong:
-        version = _version(one.name) or "not installed"
-        yield Probe(one.name, "broken", f"{version}; needs {one.specifier}", f"pip install '{one}'")
+        found = f"{_version(one.name) or 'not installed'}; needs {one.specifier}"
+        yield Probe(one.name, "broken", found, f"pip install '{one}'")
     if not wrong:
         yield Probe("packages", "ok", f"all {len(required)} in the versions that rlctl needs")
 
@@ -226,11 +226,11 @@ def writing(folder: Path) -> Iterator[Probe]:
         fix = "choose another folder: rlctl train --output-dir DIR, or HF_HOME for downloads"
         yield Probe(f"write {folder}", "broken", error.strerror or str(error), fix)
         return
+    space = "free some space: a checkpoint holds the weights and twice as much for the optimizer"
     low = free < LOW_DISK
-    fix = (
-        "free some space: a checkpoint holds the weights and twice as much for the optimizer" if low else None
+    yield Probe(
+        f"write {folder}", "note" if low else "ok", f"{free / GIB:.1f} GiB free", space if low else None
     )
-    yield Probe(f"write {folder}", "note" if low else "ok", f"{free / GIB:.1f} GiB free", fix)
 
 
 def _hub_cache() -> Path:
@@ -253,7 +253,7 @@ def tracking(name: str) -> Iterator[Probe]:
             writer.add_scalar("probe", 1.0, 0)
     else:
         importlib.import_module(name)
-    yield Probe(name, "ok", _version(name) or _version(f"{name}-skinny") or "installed")
+    yield Probe(name, "ok", _version(name) or "installed")
 
 
 def quantisation() -> Iterator[Probe]:

@@ -13,7 +13,6 @@ app = typer.Typer(
     name="rlctl",
     help="RL post-training from one YAML.",
     epilog="Start with: rlctl init, rlctl check config.yaml, rlctl train config.yaml",
-    no_args_is_help=True,
     rich_markup_mode=None,
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 80},
@@ -107,7 +106,7 @@ def schema() -> None:
 
 
 @app.command()
-def doctor(as_json: Json = False, verbose: Verbose = False) -> None:
+def doctor(as_json: Json = False) -> None:
     """Probe devices, libraries and trackers; print each fix."""
     from rlctl.cli.doctor import run
 
@@ -126,7 +125,7 @@ def run(arguments: list[str]) -> int:
     as_json = "--json" in arguments
     verbose = not {"-v", "--verbose"}.isdisjoint(arguments)
     try:
-        code = app(arguments, prog_name="rlctl", standalone_mode=False)
+        code = app(arguments or ["--help"], prog_name="rlctl", standalone_mode=False)
         sys.stdout.flush()
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), 1)  # or the interpreter complains while it closes stdout

@@ -7,7 +7,6 @@ from rlctl.config.config import Config
 
 def run(path: str, overrides: list[str], *, as_json: bool, quiet: bool, verbose: bool) -> None:
     """Validate a YAML and print a summary of it."""
-    from rlctl.config.checks import notices
     from rlctl.config.load import load_config
 
     config = load_config(path, overrides)
@@ -29,6 +28,16 @@ def run(path: str, overrides: list[str], *, as_json: bool, quiet: bool, verbose:
         from rlctl.config.dump import to_yaml
 
         print_lines("", to_yaml(config).rstrip())
+
+
+def notices(config: Config) -> list[str]:
+    """What is allowed, and still deserves a second look."""
+    found = [note for part in config.rewards.components for note in part.notes()]
+    if config.data.eval is None:
+        found.append("`data.eval` is not set: nothing is measured on held-out prompts")
+    if config.model.trust_remote_code:
+        found.append(f"`model.trust_remote_code` runs code that comes with {config.model.path}")
+    return found
 
 
 def summary(config: Config) -> list[str]:

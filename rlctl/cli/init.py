@@ -11,12 +11,18 @@ CONFIG = "config.yaml"
 
 
 def templates() -> dict[str, str]:
-    """Name of each template and its first line, which says what it is for."""
+    """Name of each template, and what it is for."""
     folders = [folder for folder in files("rlctl.templates").iterdir() if folder.joinpath(CONFIG).is_file()]
     return {
-        folder.name: folder.joinpath(CONFIG).read_text(encoding="utf-8").splitlines()[0].lstrip("# ")
+        folder.name: _purpose(folder.joinpath(CONFIG).read_text(encoding="utf-8"))
         for folder in sorted(folders, key=lambda folder: folder.name)
     }
+
+
+def _purpose(text: str) -> str:
+    """The first comment that is meant for people."""
+    comments = [line.strip("# ") for line in text.splitlines() if line.startswith("#")]
+    return next(line for line in comments if line and not line.startswith("yaml-language-server"))
 
 
 def run(template: str, output: str, *, as_json: bool) -> None:
@@ -27,8 +33,8 @@ def run(template: str, output: str, *, as_json: bool) -> None:
     """
     known = templates()
     if template not in known:
-        hint = did_you_mean(template, known)
-        raise UsageError(f"no template {template!r}", hint=f"{hint or 'There is'} {', '.join(known)}.")
+        hint = did_you_mean(template, known) or f"there is {', '.join(known)}"
+        raise UsageError(f"no template {template!r}", hint=hint)
     target = Path(output)
     if target.is_dir():
         raise UsageError(f"{output} is a folder", hint=f"Name a file: --output {target / CONFIG}")

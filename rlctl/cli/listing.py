@@ -19,8 +19,8 @@ def run(kind: str, *, as_json: bool, verbose: bool) -> None:
         UsageError: There is no such kind.
     """
     if kind not in KINDS:
-        hint = registry.did_you_mean(kind, KINDS)
-        raise UsageError(f"nothing to list under {kind!r}", hint=f"{hint or 'There is'} {', '.join(KINDS)}.")
+        hint = registry.did_you_mean(kind, KINDS) or f"there is {', '.join(KINDS)}"
+        raise UsageError(f"nothing to list under {kind!r}", hint=hint)
     found = KINDS[kind]()
     if as_json:
         print_json({kind: found})
@@ -43,6 +43,7 @@ def rewards() -> dict[str, Any]:
 def algorithms() -> dict[str, Any]:
     """Algorithm types, with what their `trl` takes."""
     from rlctl.config import catalogue
+    from rlctl.config.schema import as_yaml
 
     found = {}
     for name, target in registry.names("algorithms").items():
@@ -51,7 +52,7 @@ def algorithms() -> dict[str, Any]:
             found[name]["trl"] = {
                 argument: {
                     "type": catalogue.kind(entry),
-                    "default": entry["default"],
+                    "default": as_yaml(entry["default"]),
                     "description": entry["help"],
                 }
                 for argument, entry in catalogue.passed_through(name).items()

@@ -44,19 +44,16 @@ def _print_plan(config: Config, *, as_json: bool) -> None:
 
 def plan_of(config: Config) -> Plan:
     """The plan, with the number of prompts where a quick look at the data tells it."""
-    return make_plan(config, num_processes=processes(), num_prompts=prompts(config))
+    from rlctl.data.peek import peek
+
+    rows = [peek(source).rows for source in config.data.train]
+    prompts = None if None in rows else sum(count or 0 for count in rows)
+    return make_plan(config, num_processes=processes(), num_prompts=prompts)
 
 
 def processes() -> int:
     """Training processes, as a launcher such as `accelerate launch` announces them."""
     return int(os.environ.get("WORLD_SIZE", "1"))
-
-
-def prompts(config: Config) -> int | None:
-    """Training prompts before overlong ones are dropped; None where the data must be loaded to tell."""
-    from rlctl.data.peek import peek
-
-    return peek(config.data.train[0]).rows if len(config.data.train) == 1 else None
 
 
 def plan_document(plan: Plan) -> dict[str, Any]:

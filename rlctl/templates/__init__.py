@@ -1,1 +1,1 @@
-"""What `rlctl init` copies: a folder per template; the first line of its config.yaml says what it is for."""
+"""What `rlctl init` copies: a folder per template; the first comment says what it is for."""
