@@ -4,6 +4,7 @@ Nothing is cached and nothing is written beside the user's files: a file that ch
 Only datasets of the Hub go through the cache of `datasets`.
 """
 
+import json
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -37,8 +38,8 @@ def read_source(source: Source) -> "Dataset":
         dataset = _read_local(source)
     else:
         dataset = _read_hub(source)
-    if not len(dataset):
-        raise DataError(f"split {source.split!r} has no rows", where=source.path)
+        if not len(dataset):
+            raise DataError(f"split {source.split!r} has no rows", where=source.path)
     return dataset.select(range(min(source.limit or len(dataset), len(dataset))))
 
 
@@ -69,25 +70,32 @@ def from_columns(columns: Mapping[str, list[Any]], where: str) -> "Dataset":
     """
     from datasets import Dataset, Features
 
+    stored: dict[str, list[Any]] = {}
     features: dict[str, Any] = {}
     for name, values in columns.items():
         try:
-            features[name] = _feature(values)
+            stored[name], features[name] = _column(values)
         except Exception as error:
             reason = str(error).strip().split("\n")[0]
             raise DataError(f"column {name!r} cannot be read: {reason}", where=where) from error
-    return Dataset.from_dict(dict(columns), features=Features(features))
+    return Dataset.from_dict(stored, features=Features(features))
 
 
-def _feature(values: list[Any]) -> Any:
-    """The type of a column; JSON where its rows are of different types or hold numbers beyond 64 bits."""
+def _column(values: list[Any]) -> tuple[list[Any], Any]:
+    """The values as a table stores them, and their type: JSON where types differ, also further inside.
+
+    They are turned into JSON here, because `datasets` takes a text that happens to be JSON for JSON: `007`
+    would come back as 7.
+    """
     from datasets import Dataset, Json
 
     kinds = {type(value) for value in values} - {type(None)}
     huge = kinds == {int} and any(abs(value) >= 2**63 for value in values if value is not None)
-    if len(kinds) > 1 or huge:
-        return Json()
-    return Dataset.from_dict({"column": values}, on_mixed_types="use_json").features["column"]
+    if len(kinds) <= 1 and not huge:
+        feature = Dataset.from_dict({"column": values}, on_mixed_types="use_json").features["column"]
+        if "Json(" not in repr(feature):
+            return values, feature
+    return [None if value is None else json.dumps(value) for value in values], Json()
 
 
 def _read_local(source: Source) -> "Dataset":
@@ -120,7 +128,10 @@ def _select(splits: Mapping[str, "Dataset"], source: Source) -> "Dataset":
     except (ValueError, AssertionError) as error:
         hint = "write e.g. train, train[:1000] or train[50%:]"
         raise DataError(f"split {source.split!r}: {error}", where=source.path, hint=hint) from error
-    chosen = [splits[part.splitname].select(range(part.from_, max(part.from_, part.to))) for part in parts]
+    filled = [part for part in parts if part.from_ < part.to]
+    chosen = [splits[part.splitname].select(range(part.from_, part.to)) for part in filled]
+    if not chosen:
+        raise DataError(f"split {source.split!r} has no rows", where=source.path)
     return chosen[0] if len(chosen) == 1 else concatenate_datasets(chosen)
 
 
