@@ -1,12 +1,13 @@
 """Every way in which a command can end badly, as a person (or with --json, a script) reads it."""
 
 import sys
+import traceback
 from typing import Any
 
 import typer
 
 from rlctl.cli.output import print_json
-from rlctl.errors import EXIT_CONFIG, ConfigError, RlctlError, UsageError, dotted
+from rlctl.errors import ConfigError, RlctlError, UsageError, dotted
 
 EXIT_BUG = 1
 EXIT_INTERRUPTED = 130
@@ -23,22 +24,26 @@ def report(error: BaseException, *, as_json: bool, verbose: bool) -> int:
     if isinstance(error, typer.TyperException):
         error = usage_error(error)
     elif verbose:
-        _print_traceback(error)
-    known = isinstance(error, RlctlError)
+        typer.echo("".join(traceback.format_exception(error)).rstrip(), err=True)
     code = error.exit_code if isinstance(error, RlctlError) else EXIT_BUG
     if as_json:
         print_json({"error": document(error, code)})
     if isinstance(error, ConfigError):
-        text = "\n".join(problem.render() for problem in error.problems)
         count = len(error.problems)
-        text = text if count == 1 else f"{text}\n{count} problems"
-    elif isinstance(error, RlctlError):
-        text = f"error: {error.render()}"
+        typer.echo(f"{error}\n{count} problems" if count > 1 else str(error), err=True)
     else:
-        text = f"error: {type(error).__name__}: {error}\n  This is a bug in rlctl."
-        text += "" if verbose else " Run again with -v for the traceback."
-    _print_red(text, bug=not known)
+        mark = typer.style("error:", fg=typer.colors.RED) if sys.stderr.isatty() else "error:"
+        typer.echo(f"{mark} {_in_words(error, verbose)}", err=True)
     return code
+
+
+def _in_words(error: BaseException, verbose: bool) -> str:
+    if isinstance(error, RlctlError):
+        return error.render()
+    if isinstance(error, OSError) and error.strerror:
+        return f"{error.filename or 'output'}: {error.strerror}"
+    more = "" if verbose else " Run again with -v for the traceback."
+    return f"{type(error).__name__}: {error}\n  This is a bug in rlctl.{more}"
 
 
 def document(error: BaseException, code: int) -> dict[str, Any]:
@@ -79,20 +84,3 @@ def usage_error(error: typer.TyperException) -> UsageError:
         message, _, near = message.partition(". Did you mean ")
         hint = f"Did you mean {near} {hint}" if near.endswith("?") else f"Did you mean {near}? {hint}"
     return UsageError(message[:1].lower() + message[1:], hint=hint)
-
-
-def _print_traceback(error: BaseException) -> None:
-    import traceback
-
-    typer.echo("".join(traceback.format_exception(error)).rstrip(), err=True)
-
-
-def _print_red(text: str, *, bug: bool) -> None:
-    """To stderr; the word `error` in red where that is a terminal."""
-    head, mark, rest = text.partition("error:")
-    if mark and not head and sys.stderr.isatty():
-        text = typer.style(mark, fg=typer.colors.RED, bold=bug) + rest
-    typer.echo(text, err=True)
-
-
-__all__ = ["EXIT_BUG", "EXIT_CONFIG", "EXIT_INTERRUPTED", "document", "report", "usage_error"]

@@ -7,6 +7,7 @@ from typing import Any
 from rlctl.cli.output import console, print_json, print_lines, stdout_kept_for
 from rlctl.config.config import Config
 from rlctl.config.plan import Plan, make_plan
+from rlctl.errors import UsageError
 
 
 def run(
@@ -53,7 +54,12 @@ def plan_of(config: Config) -> Plan:
 
 def processes() -> int:
     """Training processes, as a launcher such as `accelerate launch` announces them."""
-    return int(os.environ.get("WORLD_SIZE", "1"))
+    size = os.environ.get("WORLD_SIZE", "1")
+    if not size.isdecimal() or int(size) < 1:
+        raise UsageError(
+            f"{size!r} is no number of processes", where="WORLD_SIZE", hint="Unset it, or start a launcher."
+        )
+    return int(size)
 
 
 def plan_document(plan: Plan) -> dict[str, Any]:

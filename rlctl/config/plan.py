@@ -8,6 +8,7 @@ import math
 from dataclasses import dataclass
 
 from rlctl.config.config import Config
+from rlctl.errors import ConfigError, Problem
 
 TOKENS_PER_FORWARD = 32_768
 """`per_device_train_batch_size: auto` fills a forward pass up to this many tokens."""
@@ -105,13 +106,18 @@ class Plan:
 
 
 def make_plan(config: Config, num_processes: int = 1, num_prompts: int | None = None) -> Plan:
-    """The plan of a config without geometry problems (`geometry_problems`).
+    """The plan of a config.
 
     Args:
         config: The resolved config.
         num_processes: Training processes.
         num_prompts: Training prompts; None where that is not known before the data are read.
+
+    Raises:
+        ConfigError: The batch does not fit together on so many processes.
     """
+    if found := geometry_problems(config, num_processes):
+        raise ConfigError([Problem(message, path, suggestion=fix) for path, message, fix in found])
     training, algorithm = config.training, config.algorithm
     share = training.prompts_per_step * algorithm.num_generations // num_processes
     batch = training.per_device_train_batch_size

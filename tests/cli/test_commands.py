@@ -89,6 +89,12 @@ def test_the_plan_counts_the_processes_of_a_launcher(rlctl, quickstart, monkeypa
     monkeypatch.setenv("WORLD_SIZE", "2")
     document = json.loads(rlctl("train", "config.yaml", "--dry-run", "--json").out)
     assert document["plan"]["completions_per_process"] == 64
+    monkeypatch.setenv("WORLD_SIZE", "3")
+    ran = rlctl("train", "config.yaml", "--dry-run")
+    assert ran.code == 2
+    assert "16 prompts cannot be shared by 3 processes" in ran.err
+    monkeypatch.setenv("WORLD_SIZE", "many")
+    assert rlctl("train", "config.yaml", "--dry-run").err.startswith("error: WORLD_SIZE: 'many' is no number")
 
 
 def test_a_run_that_exists_is_refused_before_anything_else(rlctl, quickstart):

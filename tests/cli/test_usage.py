@@ -164,6 +164,14 @@ def test_a_bug_says_that_it_is_one(rlctl, monkeypatch):
     assert json.loads(ran.out)["error"] == {"type": "ZeroDivisionError", "exit_code": 1, "message": "oh"}
 
 
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="a device of Linux")
+def test_a_full_disk_is_no_bug(rlctl):
+    command = [sys.executable, "-m", "rlctl", "schema"]
+    with open("/dev/full", "w") as full:
+        ran = subprocess.run(command, stdout=full, stderr=subprocess.PIPE, text=True, env=ENVIRONMENT)
+    assert (ran.returncode, ran.stderr) == (1, "error: output: No space left on device\n")
+
+
 def test_interrupted(rlctl, monkeypatch):
     monkeypatch.setattr("rlctl.config.load.load_config", raising(KeyboardInterrupt()))
     assert rlctl("check", "a.yaml") == (130, "", "interrupted\n")
