@@ -79,4 +79,4 @@ def start_arguments(descriptor: int) -> list[str]:
     import json
 
     path = [os.path.abspath(folder) for folder in sys.path if isinstance(folder, str)]
-    return [sys.executable, "-c", start_code(), str(descriptor), json.dumps(path)]
+    return [sys.executable, "-u", "-c", start_code(), str(descriptor), json.dumps(path)]

@@ -1,0 +1,190 @@
+"""Which final answer counts, when it is right, and that the short cut says what Math-Verify says."""
+
+import gzip
+import json
+import random
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from rlctl.config.rewards import Rewards
+from rlctl.rewards.answers import Answer, compare, final_answer, gold_answer, plain_number
+from rlctl.rewards.compose import Batch, Scorer
+from rlctl.rewards.math import MathAnswer
+from rlctl.rewards.outcome import PENDING, Failed, Invalid
+
+REWARDS = Rewards.model_validate({"components": [{"type": "math_answer"}]})
+
+
+@pytest.fixture(scope="module")
+def score() -> Any:
+    reward = MathAnswer(type="math_answer").build()
+    return lambda completion, gold: reward([completion], answer=[gold])[0]
+
+
+@pytest.mark.parametrize(
+    ("completion", "region"),
+    [
+        ("72", "72"),
+        ("so 3 + 4 = 7\n72\n", "72"),
+        ("\\boxed{7} no, \\boxed{\\frac{1}{2}} it is", "\\frac{1}{2}"),
+        ("5\n#### 72\nand 9 more", "72"),
+        ("<think>5</think>The answer is 72. Was it 9?", "72."),
+        ("**Answer:** 72", "72"),
+        ("The final answer is: 72", "72"),
+        ("Answer:\n72\n", "72"),
+        ("<answer> 72 </answer> 9", "72"),
+        ("The answer is 5? No, the answer is 7.5", "7.5"),
+    ],
+)
+def test_the_region_of_the_final_answer(completion: str, region: str):
+    answer = final_answer(completion)
+    assert answer is not None
+    assert answer.text.rstrip(".") == region.rstrip(".")
+
+
+@pytest.mark.parametrize(
+    "completion",
+    [
+        "",
+        "  \n",
+        "I do not know",
+        "<think>it is 72",
+        "The answer is unknown",
+        "\\boxed{}",
+        "72 </think> ",
+        "####",
+    ],
+)
+def test_no_answer_is_invalid(score: Any, completion: str):
+    assert final_answer(completion) is None
+    result = score(completion, "72")
+    assert isinstance(result, Invalid)
+    assert result.reason == "no answer"
+
+
+@pytest.mark.parametrize(
+    ("completion", "gold", "expected"),
+    [
+        ("It is 3 + 4 = 7, the answer is 12", "7", 0.0),
+        ("\\boxed{\\frac{1}{2}}", "0.5", 1.0),
+        ("1/2", "0.5", 1.0),
+        ("0.333333", "1/3", 1.0),
+        ("$\\sqrt{8}$", "2\\sqrt{2}", 1.0),
+        ("#### 2x+5", "2x+1", 0.0),
+        ("#### 1+2x", "2x+1", 1.0),
+        ("\\boxed{(1, 2)}", "(1,2)", 1.0),
+        ("\\boxed{x = 2}", "2", 1.0),
+        ("She pays $18.", "18", 1.0),
+        ("72 apples", "She has 60 + 12 = <<60+12=72>>72 apples.\n#### 72", 1.0),
+        ("1,234", "#### 1234", 1.0),
+        ("\\boxed{72\\%}", "72", 1.0),
+        ("-5", "5", 0.0),
+        ("7", 7, 1.0),
+        ("7", 7.0, 1.0),
+        ("\\boxed{\\frac{1}{}", "3", 0.0),
+    ],
+)
+def test_right_and_wrong(score: Any, completion: str, gold: Any, expected: float):
+    assert score(completion, gold) == expected
+
+
+def test_an_answer_that_hedges_is_wrong_though_math_verify_takes_its_first_number(score: Any):
+    assert score("The answer is 3 or 4", "3") == 0.0
+    assert score("The answer is 3 or 4", "4") == 0.0
+    assert score("The answer is 3", "3") == 1.0
+
+
+def test_a_gold_answer_that_cannot_be_read_is_a_failure_never_a_reward(score: Any):
+    for completion in ("5", "banana 5", "\\boxed{banana}"):
+        result = score(completion, "banana")
+        assert isinstance(result, Failed)
+        assert "'banana' is not mathematics" in result.reason
+
+
+def test_a_row_without_a_gold_answer_is_not_scored(score: Any):
+    assert score("5", None) is None
+    assert score("5", "  ") is None
+
+
+def test_an_expression_that_explodes_fails(score: Any):
+    result = score("\\boxed{9^{9^{9^9}}}", "3")
+    assert isinstance(result, Failed)
+    assert "took longer than 2 s" in result.reason
+
+
+def _spellings(rng: random.Random) -> tuple[str, str]:
+    whole = rng.choice([rng.randrange(-20, 20), rng.randrange(-(10**7), 10**7)])
+    value = whole if rng.random() < 0.5 else whole + rng.choice([0.5, 0.25, 0.125, 0.000001, 0.1])
+    other = value if rng.random() < 0.5 else rng.choice([-value, value + 1, value + 0.01, value * 10])
+
+    def spell(number: float) -> str:
+        text = (
+            rng.choice([f"{number}", f"{number:,}", f"{number:.6f}"])
+            if isinstance(number, float)
+            else f"{number:,}"
+        )
+        return rng.choice(["{}", "${}$", "**{}**", "{}.", "\\boxed{{{}}}"]).format(text)
+
+    return spell(value), spell(other)
+
+
+def test_the_short_cut_agrees_with_math_verify_on_random_numbers():
+    from math_verify import parse, verify
+
+    rng = random.Random(0)
+    decided = 0
+    for _ in range(600):
+        gold, completion = _spellings(rng)
+        quick = MathAnswer(type="math_answer").quick([completion], {"answer": [gold]})[0]
+        if quick is PENDING:
+            continue
+        decided += 1
+        assert quick == float(verify(parse(gold), parse(completion))), (gold, completion)
+    assert decided > 500
+
+
+def test_rounding_is_left_to_math_verify():
+    one, other = plain_number(Answer("0.3333333")), plain_number(Answer("0.3333334"))
+    assert one is not None
+    assert other is not None
+    assert compare(one, other) is None
+
+
+def test_plain_numbers_start_no_process_and_others_are_scored_in_one():
+    with Scorer(REWARDS) as scorer:
+        columns = {"answer": ["7", "#### 1,000", "5"]}
+        scored = scorer.score(Batch([""] * 3, ["7", "so \\boxed{1000}", "no"], columns))
+        assert scored.totals == [1, 1, -1]
+        pool = scorer._runners["math_answer"]
+        assert not pool._workers
+        assert scorer.score(Batch([""] * 2, ["3/4", "8"], {"answer": ["0.75", "8"]})).totals == [1, 1]
+        assert len(pool._workers) == 1
+
+
+def _rows(folder: Path, count: int) -> list[dict[str, str]]:
+    with gzip.open(folder / "train.jsonl.gz", "rt", encoding="utf-8") as lines:
+        return [json.loads(line) for line, _ in zip(lines, range(count), strict=False)]
+
+
+def test_real_answers_of_gsm8k(gsm8k_folder: Path):
+    golds = [row["answer"] for row in _rows(gsm8k_folder, 150)]
+    numbers = [gold.rpartition("####")[2].strip() for gold in golds]
+    values = [int(number.replace(",", "")) for number in numbers]
+    right = [
+        style.format(number)
+        for style, number in zip(
+            ["{}", "#### {}", "The answer is ${}.", "\\boxed{{{}}}", "So she has {} of them."] * 30,
+            numbers,
+            strict=True,
+        )
+    ]
+    wrong = [
+        f"It is {number}. The answer is {value + 1}" for number, value in zip(numbers, values, strict=True)
+    ]
+    with Scorer(REWARDS) as scorer:
+        for completions, total in ((golds, 1.0), (right, 1.0), (wrong, 0.0)):
+            scored = scorer.score(Batch([""] * 150, completions, {"answer": golds}))
+            assert scored.totals == [total] * 150
+    assert gold_answer(golds[0]) == Answer(numbers[0])
