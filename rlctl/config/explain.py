@@ -272,6 +272,10 @@ def _example(path: Path, place: Place) -> str:
     choice = place.only("choice")
     if choice:
         return f"`{path[-1]}: {choice.choices[0]}`" + (" or another" if len(choice.choices) > 1 else "")
+    section = place.only("section")
+    if section and len(section.sections) == 1:
+        required = [name for name, one in section.sections[0].model_fields.items() if one.is_required()]
+        return f"`{path[-1]}: {{{', '.join(f'{name}: ...' for name in required)}}}`"
     nouns = " or ".join(_noun(one) for one in place.wanted if one.kind != "null")
     return f"`{path[-1]}:` and {nouns}"
 

@@ -62,7 +62,7 @@ def _config(document: Document, texts: list[str], file: str | None, folder: File
     problems, overrides = _put_all(document, texts)
     data = document.data
     if not isinstance(data, dict):
-        raise ConfigError([*problems, _no_mapping(data, file)])
+        raise ConfigError([*problems, _no_mapping(data, file, document.lines)])
     problems += document.problems
     _fill_in(data, name)
     found = salvage(data, {"folder": folder}, [problem.path for problem in document.problems])
@@ -114,13 +114,13 @@ def _closest_yaml(folder: File, name: str = "") -> str | None:
     return f"name a YAML in it, such as {names[0]}" if names else "name a YAML"
 
 
-def _no_mapping(data: Any, file: str | None) -> Problem:
+def _no_mapping(data: Any, file: str | None, lines: dict[Path, int]) -> Problem:
     starter = "write a starter with `rlctl init`"
     if data is None:
         return Problem("the YAML is empty", (), file, None, starter)
     what = {"list": "a list", "text": "text"}.get(kind_of(data), "a single value")
     fix = "put a space after each colon" if kind_of(data) == "text" and ":" in data else starter
-    return Problem(f"the YAML is {what}, not sections with keys", (), file, 1 if file else None, fix)
+    return Problem(f"the YAML is {what}, not sections with keys", (), file, lines.get(()), fix)
 
 
 def _put_all(document: Document, texts: list[str]) -> tuple[list[Problem], list[Override]]:

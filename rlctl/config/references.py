@@ -106,31 +106,32 @@ def check_references(config: Config, looked: Looked) -> Iterator[Finding]:
 
 def _mapped_columns(data: Data, looked: Looked) -> Iterator[Finding]:
     """Columns that `columns` maps from and that the data do not have, and names that mean something else."""
-    from rlctl.data.columns import RESERVED
-
-    mappings: list[tuple[Path, dict[str, str], list[tuple[str, ...] | None]]] = []
+    seen: set[Path] = set()
     for role, sources in (("train", data.train), ("eval", data.eval or [])):
         columns = looked.columns(role)
-        if columns:
-            mappings.append((("data", "columns"), data.columns, columns))
-        for i, source in enumerate(sources):
-            mappings.append((("data", role, i, "columns"), source.columns or {}, [columns[i]]))
-    seen: set[Path] = set()
-    for path, mapping, present in mappings:
-        for name, column in mapping.items():
-            here = (*path, name)
-            if name in RESERVED:
-                message = f"{name!r} means something else to a reward"
-                finding = Finding(here, message, "choose another name for the column")
-            elif all(known is not None and column not in known for known in present):
-                finding = Finding(
-                    here, f"the data have no column {column!r}", _columns(column, present), reads=DATA
-                )
-            else:
-                continue
-            if here not in seen:
-                seen.add(here)
-                yield finding
+        maps: list[tuple[Path, dict[str, str], list[tuple[str, ...] | None]]] = [
+            (("data", role, i, "columns"), one.columns or {}, [columns[i]]) for i, one in enumerate(sources)
+        ]
+        if sources:
+            maps.insert(0, (("data", "columns"), data.columns, columns))
+        for path, mapping, present in maps:
+            for name, column in mapping.items():
+                if (*path, name) not in seen and (finding := _mapped((*path, name), column, present)):
+                    seen.add(finding.path)
+                    yield finding
+
+
+def _mapped(path: Path, column: str, present: Sequence[tuple[str, ...] | None]) -> Finding | None:
+    """What is wrong with one `name: column`."""
+    from rlctl.data.columns import RESERVED
+
+    if path[-1] in RESERVED:
+        message = f"{path[-1]!r} means something else to a reward"
+        return Finding(path, message, "choose another name for the column")
+    if _anywhere(column, present):
+        return None
+    message = f"the data have no column {column!r}"
+    return Finding(path, message, _columns(column, present), exit_code=EXIT_DATA, reads=DATA)
 
 
 def _columns(wanted: str, present: Sequence[tuple[str, ...] | None]) -> str:
@@ -144,12 +145,15 @@ def _prompts(data: Data, looked: Looked) -> Iterator[Finding]:
     from rlctl.data.columns import no_prompt
 
     if data.prompt_template is not None:
+        code = EXIT_CONFIG
         try:
             template.template_columns(data.prompt_template)
+            code = EXIT_DATA
             for _, columns in _sources(data, looked):
                 template.check_columns(data.prompt_template, columns)
         except DataError as error:
-            yield Finding(("data", "prompt_template"), error.message, error.hint, reads=MAPPED)
+            place = ("data", "prompt_template")
+            yield Finding(place, error.message, error.hint, exit_code=code, reads=MAPPED)
         return
     for path, columns in _sources(data, looked):
         if "prompt" not in columns:
@@ -164,12 +168,20 @@ def _sources(data: Data, looked: Looked) -> Iterator[tuple[Path, list[str]]]:
         for i, (source, present) in enumerate(zip(sources, looked.columns(role), strict=True)):
             if present is not None:
                 mapping = {**data.columns, **(source.columns or {})}
-                mapped = [name for name, column in mapping.items() if column in present]
+                absent = {
+                    column for column in mapping.values() if not _anywhere(column, looked.columns(role))
+                }
+                mapped = [name for name, column in mapping.items() if column in present or column in absent]
                 taken = set(mapping.values())
                 yield (
                     ("data", role, i),
                     [*mapped, *(name for name in present if name not in (*mapped, *taken))],
                 )
+
+
+def _anywhere(column: str, present: Sequence[tuple[str, ...] | None]) -> bool:
+    """Whether some source may have a column. One that none has was reported where it is mapped."""
+    return any(columns is None or column in columns for columns in present)
 
 
 def _component_columns(component: Component, path: Path, config: Config, looked: Looked) -> Iterator[Finding]:

@@ -76,6 +76,8 @@ def _called(answer: tuple[str, str] | str | None, section: str) -> str | None:
 def _belongs(key: str, section: str) -> str | None:
     """For a key that one or two other sections have."""
     owners = [owner for owner in places().get(key, []) if owner != section]
+    below = [owner for owner in owners if section and owner.startswith(f"{section}.")]
+    owners = below or owners
     if not 1 <= len(owners) <= 2:
         return None
     named = " or ".join(f"`{owner}`" for owner in owners)

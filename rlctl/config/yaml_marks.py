@@ -60,7 +60,7 @@ def parse(text: str, file: str) -> Document:
         builder = _Builder(file)
         data = None if root is None else builder.build(root, ())
     except yaml.MarkedYAMLError as error:
-        raise _syntax_error(file, error) from None
+        raise _syntax_error(file, error, text.splitlines()) from None
     except RecursionError:
         raise _error(file, 1, "nested too deeply", None) from None
     return Document(data, builder.lines, builder.problems)
@@ -187,6 +187,12 @@ class _Builder:
             shown = _cut(node.value) or "(empty)"
             self._problem(path, _line(node), f"the key {shown} is not text", "put it in quotes")
             return None
+        if glued := re.match(r"([\w-]+):([\[{])", value):
+            word, bracket = glued.groups()
+            self._problem(
+                (*path, word), _line(node), "no space after the colon", f"write `{word}: {bracket}`"
+            )
+            return None
         if not value.isprintable():
             self._problem(
                 path, _line(node), f"the key {_cut(repr(value))} holds a character that cannot be printed"
@@ -253,17 +259,36 @@ _SYNTAX: list[tuple[str, str, str]] = [
 _OPENED = r"end of stream|document separator|expected ',' or|could not find expected|stream end"
 
 
-def _syntax_error(file: str, error: yaml.MarkedYAMLError) -> ConfigError:
+def _syntax_error(file: str, error: yaml.MarkedYAMLError, lines: list[str]) -> ConfigError:
     """PyYAML's complaint in one plain sentence, at the line where the cause is."""
     said = f"{error.context or ''} {error.problem or ''}"
     at_opening = re.search(_OPENED, said) and error.context_mark
     mark = error.context_mark if at_opening else (error.problem_mark or error.context_mark)
     line = mark.line + 1 if mark else 1
+    if "mapping values are not allowed" in said and (found := _above(lines[:line])):
+        return _error(file, *found)
     for pattern, message, suggestion in _SYNTAX:
         found = re.search(pattern, said)
         if found:
             return _error(file, line, message.format(*found.groups()), suggestion.format())
     return _error(file, line, f"not YAML: {said.strip()}", None)
+
+
+def _above(lines: list[str]) -> tuple[int, str, str] | None:
+    """What is wrong above the last of `lines`, where that is a sound `key: value` itself."""
+    written = [
+        (i, one) for i, one in enumerate(lines, start=1) if one.strip() and not one.lstrip().startswith("#")
+    ]
+    if len(written) < 2 or not re.fullmatch(r"\s*[\w-]+:(\s(?!.*: ).*)?", written[-1][1]):
+        return None
+    (number, above), (last, text) = written[-2:]
+    if not re.search(r":(\s|$)", above):
+        return number, "this is no `key: value`", "write `key: value`, with a space after the colon"
+    key = re.match(r"\s*(?:- )?([\w-]+):\s+[^\s#]", above)
+    if key and len(text) - len(text.lstrip()) > len(above) - len(above.lstrip()):
+        message = f"indented below `{key[1]}`, which has a value already"
+        return last, message, "remove the value, or indent this line like the one above"
+    return None
 
 
 def _error(file: str, line: int, message: str, suggestion: str | None) -> ConfigError:
