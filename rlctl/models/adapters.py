@@ -121,7 +121,7 @@ def new_adapter(model: "PreTrainedModel", lora: Lora) -> tuple["LoraConfig", int
     _check_modules(model, lora)
     config = LoraConfig(
         r=lora.r,
-        lora_alpha=lora.alpha,  # type: ignore[arg-type]  # peft only divides it by r
+        lora_alpha=int(lora.alpha) if lora.alpha == int(lora.alpha) else lora.alpha,  # type: ignore[arg-type]
         lora_dropout=lora.dropout,
         target_modules=lora.target_modules,
         modules_to_save=lora.modules_to_save,
