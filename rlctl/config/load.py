@@ -10,9 +10,10 @@ from typing import Any
 
 from rlctl.config.checks import check, check_sections
 from rlctl.config.config import Config
-from rlctl.config.explain import Finding, kind_of
+from rlctl.config.explain import Finding
 from rlctl.config.overrides import Override, put, read_override
 from rlctl.config.salvage import salvage
+from rlctl.config.wrong_value import kind_of
 from rlctl.config.yaml_marks import Document, Path, parse
 from rlctl.errors import ConfigError, Problem
 from rlctl.registry import did_you_mean

@@ -127,6 +127,11 @@ def place_of(annotation: Any) -> Place:
     return Place(tuple(_wanted(annotation, ())))
 
 
+def section_name(path: Path) -> str:
+    """A path without its list indices: `rewards.components.weight`."""
+    return ".".join(step for step in path if isinstance(step, str))
+
+
 def choices_of(cls: type[Section], key: str) -> tuple[Any, ...]:
     """Values of a key that is a choice, such as `type`."""
     field = cls.model_fields.get(key)

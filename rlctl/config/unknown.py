@@ -6,7 +6,7 @@ from typing import Any
 from rlctl.config import aliases
 from rlctl.config.base import Section
 from rlctl.config.config import Config
-from rlctl.config.shape import keys_below, root
+from rlctl.config.shape import keys_below, root, section_name
 from rlctl.config.trl_keys import OWNED, REFUSED
 from rlctl.config.yaml_marks import Path
 from rlctl.registry import closest, did_you_mean
@@ -34,11 +34,6 @@ def suggest(path: Path, cls: type[Section], data: Any, known_as: Path = ()) -> s
         or _elsewhere(key)
         or f"the keys here are {', '.join(siblings)}"
     )
-
-
-def section_name(path: Path) -> str:
-    """A path without its list indices: `rewards.components.weight`."""
-    return ".".join(step for step in path if isinstance(step, str))
 
 
 @cache
