@@ -8,7 +8,7 @@ import pytest
 from datasets import Dataset, DatasetDict
 
 from rlctl.config.data import Source
-from rlctl.data.sources import from_rows, read_source
+from rlctl.data.sources import _read_hub, from_rows, read_source
 from rlctl.errors import DataError
 
 
@@ -104,3 +104,28 @@ def test_gsm8k_is_read_whole(gsm8k_folder: Path) -> None:
     dataset = read(gsm8k_folder / "train.jsonl.gz")
     assert (len(dataset), dataset.column_names) == (7473, ["question", "answer"])
     assert all(answer.count("####") == 1 for answer in dataset["answer"][:])
+
+
+@pytest.mark.parametrize(
+    ("keys", "message"),
+    [
+        ({}, "has several configurations\n  set `name` to one of main, socratic"),
+        ({"name": "mian"}, "no configuration 'mian'\n  did you mean 'main'"),
+        ({"name": "main", "split": "trian"}, "no split 'trian'\n  did you mean 'train'"),
+        ({"name": "main", "split": "train[:x]"}, "Unrecognized instruction format: train[:x]"),
+    ],
+)
+def test_what_datasets_says_of_a_repository_is_explained(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, keys: dict, message: str
+) -> None:
+    """A folder laid out like a dataset of the Hub takes the same way through `datasets` as one of the Hub."""
+    monkeypatch.setattr("datasets.config.HF_DATASETS_CACHE", tmp_path / "cache")
+    configs = [{"config_name": name, "data_files": f"{name}.jsonl"} for name in ("main", "socratic")]
+    for name in ("main", "socratic"):
+        write_jsonl(tmp_path / f"{name}.jsonl", [{"q": name}])
+    (tmp_path / "README.md").write_text(f"---\n{json.dumps({'configs': configs})}\n---\n")
+    with pytest.raises(DataError) as caught:
+        _read_hub(Source.model_construct(path=str(tmp_path), **keys))
+    assert message in str(caught.value)
+    right = _read_hub(Source.model_construct(path=str(tmp_path), name="socratic"))
+    assert right["q"][:] == ["socratic"]
