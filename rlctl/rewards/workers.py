@@ -133,11 +133,11 @@ class Pool:
         facts = self.load()
         if not len(batch):
             return Reply([])
+        tasks = [[i] for i in range(len(batch))] if self.one_by_one else self._portions(batch)
         batch = batch.for_worker(facts.reads)
-        whole = [[i] for i in range(len(batch))] if self.one_by_one else self._portions(batch)
         reply = Reply([None] * len(batch))
         try:
-            lost = self._first_attempt(batch, whole, reply, facts)
+            lost = self._first_attempt(batch, tasks, reply, facts)
             if lost:
                 self._second_attempt(batch, lost, reply, facts)
         except BaseException:
