@@ -4,6 +4,7 @@ import math
 import statistics
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 from rlctl.config.config import Config
@@ -66,11 +67,17 @@ def evaluate(
     """
     texts: list[Prompt] = [row["prompt"] for row in prompts]
     count = config.eval.num_samples
-    common = {"batch_size": config.eval.batch_size, "template_arguments": template_arguments}
-    sampled = generate(
-        model, tokenizer, texts, config.generation, num_samples=count, seed=config.run.seed, **common
+    generate_all = partial(
+        generate,
+        model,
+        tokenizer,
+        texts,
+        config.generation,
+        batch_size=config.eval.batch_size,
+        template_arguments=template_arguments,
     )
-    greedy = generate(model, tokenizer, texts, config.generation, greedy=True, **common)
+    sampled = generate_all(num_samples=count, seed=config.run.seed)
+    greedy = generate_all(greedy=True)
     sampled_scores = score(scorer, prompts, sampled)
     greedy_scores = score(scorer, prompts, greedy)
     rows = [
@@ -87,8 +94,8 @@ def evaluate(
             f"val/{part.name}": _mean([row.raw[part.name] for row in sampled_scores.rows])
             for part in config.rewards.components
         },
-        "val/accuracy": _pass_rate([row.raw[first] for row in sampled_scores.rows]),
-        "val/greedy_accuracy": _pass_rate([row.raw[first] for row in greedy_scores.rows]),
+        "val/accuracy": _pass_rate(sampled_scores, first),
+        "val/greedy_accuracy": _pass_rate(greedy_scores, first),
         "val/invalid_fraction": _share(sampled_scores, "invalid"),
         "val/failed_fraction": _share(sampled_scores, "failed"),
         "val/completion_length": _mean([float(len(one.ids)) for each in sampled for one in each]),
@@ -158,9 +165,11 @@ def _mean(values: list[Any]) -> float | None:
     return statistics.fmean(known) if known else None
 
 
-def _pass_rate(raw: list[float | None]) -> float | None:
-    """Share of completions whose raw score is at least 1; an invalid one does not pass."""
-    return sum(value is not None and value >= 1 for value in raw) / len(raw) if raw else None
+def _pass_rate(scores: Scored, name: str) -> float | None:
+    """Share of completions whose raw score is at least 1; an invalid one does not pass, a failed one is left out."""
+    judged = [row for row in scores.rows if row.outcome in ("scored", "invalid")]
+    passed = [(raw := row.raw[name]) is not None and raw >= 1 for row in judged]
+    return sum(passed) / len(passed) if passed else None
 
 
 def _share(scores: Scored, outcome: str) -> float:

@@ -31,8 +31,8 @@ class Trackers:
 
     def __init__(self, config: Config, folder: Path) -> None:
         self.trackers: dict[str, GeneralTracker] = {}
-        for name in config.tracking.report_to:
-            self.trackers[name] = _start(name, config, folder)
+        for wanted in config.tracking.report_to:
+            self.trackers[wanted] = _start(wanted, config, folder)
         for name, tracker in self.trackers.items():
             if name == "tensorboard":  # accelerate would write a folder named after the time for it
                 tracker.tracker.add_text(

@@ -12,7 +12,7 @@ from transformers import AutoModelForCausalLM, AutoTokenizer
 from trl import GRPOConfig
 
 from rlctl.errors import TrainingError
-from rlctl.training.trl.seams import KEEP, PolicyTrainer
+from rlctl.training.trl.seams import KEEP, WEIGHT, PolicyTrainer
 
 GROUP = 4
 LENGTH = 6
@@ -147,20 +147,37 @@ def test_no_row_left_changes_nothing(tiny_model_folder: Path, tmp_path: Path) ->
         assert torch.equal(old, new)
 
 
-def test_bnpo_counts_micro_batches_that_have_rows(tiny_model_folder: Path, tmp_path: Path) -> None:
-    """Without shuffling inside the buffer nothing is known, so the weights are checked where they are made."""
-    keep = [True] * 4 + [False] * 4 + [True] + [False] * 7
-    trainer = build(tiny_model_folder, tmp_path, keep=[True] * 16, rewards=[1.0] * 16, loss_type="bnpo")
-    trainer._buffered_inputs = [{KEEP: torch.tensor(keep[i : i + 4])} for i in range(0, 16, 4)]
-    trainer._weigh_micro_batches()
-    # two of four micro-batches have rows: each counts 4 / 2 = 2, the empty ones nothing
-    assert [float(micro["rlctl_weight"]) for micro in trainer._buffered_inputs] == [2.0, 0.0, 2.0, 0.0]
-    trainer.loss_type = "grpo"
-    trainer._weigh_micro_batches()
-    # five rows are kept in 4 + 0 + 1 + 0: n_b · 4 / 5
-    assert [float(micro["rlctl_weight"]) for micro in trainer._buffered_inputs] == pytest.approx(
-        [3.2, 0, 0.8, 0]
-    )
+def micro_batches(keep: list[bool]) -> list[dict[str, Any]]:
+    return [
+        {KEEP: torch.tensor(keep[i : i + 4]), "advantages": torch.arange(i, i + 4)}
+        for i in range(0, len(keep), 4)
+    ]
+
+
+def test_weights_of_micro_batches(tiny_model_folder: Path, tmp_path: Path) -> None:
+    keep = [True] * 4 + [False] * 4 + [False, False, True, False] + [False] * 4
+    trainer = build(tiny_model_folder, tmp_path, keep=[True] * 16, rewards=[1.0] * 16, loss_type="grpo")
+    trainer._buffered_inputs = micro_batches(keep)
+    trainer._drop_rows()
+    # Five rows are kept, in 4 + 0 + 1 + 0: n_b · 4 / 5, where an empty micro-batch holds one row without a mask.
+    assert [micro[WEIGHT] for micro in trainer._buffered_inputs] == pytest.approx([3.2, 0.8, 0.8, 0.8])
+    assert [micro["advantages"].tolist() for micro in trainer._buffered_inputs] == [
+        [0, 1, 2, 3],
+        [4],
+        [10],
+        [12],
+    ]
+
+    trainer.loss_type = "bnpo"
+    trainer._buffered_inputs = micro_batches(keep)
+    trainer._drop_rows()
+    # Two of four micro-batches have rows: each counts 4 / 2 = 2, the empty ones nothing.
+    assert [micro[WEIGHT] for micro in trainer._buffered_inputs] == [2.0, 0.0, 2.0, 0.0]
+
+    trainer.loss_type = "dapo"
+    trainer._buffered_inputs = micro_batches(keep)
+    trainer._drop_rows()
+    assert [micro[WEIGHT] for micro in trainer._buffered_inputs] == [1.0] * 4
 
 
 def test_a_gradient_that_is_not_finite_stops_before_the_weights(

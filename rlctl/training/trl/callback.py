@@ -79,8 +79,9 @@ class RunCallback(TrainerCallback):
         if self.evaluate and every and state.global_step % every == 0 and state.global_step < state.max_steps:
             self.held_out(state.global_step)
 
-    def on_log(self, args: Any, state: Any, control: Any, logs: dict[str, Any], **kwargs: Any) -> None:
+    def on_log(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
         """One line of metrics: means over the steps since the last."""
+        logs: dict[str, Any] = kwargs["logs"]
         if "loss" not in logs:
             return
         metrics = {**self._reward_metrics(), **rename(logs), **self._speed()}

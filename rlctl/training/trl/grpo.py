@@ -8,7 +8,7 @@ import torch
 from accelerate import PartialState
 from accelerate.utils import gather_object
 from transformers import PrinterCallback
-from trl import GRPOConfig
+from trl.trainer.grpo_config import GRPOConfig
 
 from rlctl.config.config import Config
 from rlctl.config.plan import Plan, geometry_problems, make_plan

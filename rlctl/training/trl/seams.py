@@ -12,7 +12,7 @@ from typing import Any
 
 import torch
 from accelerate.utils import gather_object
-from trl import GRPOTrainer
+from trl.trainer.grpo_trainer import GRPOTrainer
 
 from rlctl.errors import TrainingError
 
@@ -58,54 +58,51 @@ class PolicyTrainer(GRPOTrainer):
         return output
 
     def _prepare_inputs(self, generation_batch: Any) -> dict[str, Any]:
-        inputs = super()._prepare_inputs(generation_batch)
-        if self.model.training and KEEP in inputs and WEIGHT not in inputs:
-            self._weigh_micro_batches()
+        inputs: dict[str, Any] = super()._prepare_inputs(generation_batch)
+        if KEEP in inputs:
+            self._drop_rows()  # the buffered micro-batches are changed where they are, this one among them
         return inputs
 
-    def _weigh_micro_batches(self) -> None:
-        """Give each buffered micro-batch the factor that makes its loss a share of a mean over kept rows.
+    def _drop_rows(self) -> None:
+        """Take the rows that are not kept out of the buffered micro-batches; weigh what is left.
 
-        TRL's loss of micro-batch b is a mean over its own n_b kept rows, divided by the A micro-batches of a
-        step; DDP averages that over W processes. The mean over all N kept rows of the step is
-        Σ_b n_b / N · mean_b, so the factor is n_b · A · W / N. For losses that are means over the tokens of
-        a micro-batch, one with any row counts as one: the factor is A · W / (micro-batches that have rows).
+        TRL's loss of micro-batch b is a mean over its n_b rows, divided by the A micro-batches of a step;
+        DDP averages that over W processes. The mean over all N kept rows is Σ_b n_b / N · mean_b, so
+        the factor is n_b · A · W / N. For losses that are means over the tokens of a micro-batch, one with any
+        row counts as one: the factor is A · W / (micro-batches that have rows).
+
+        Processes must agree on n_b, since TRL gathers one figure per row; where one keeps fewer rows than
+        another, rows without a mask fill up, which add nothing to any sum.
         """
-        accumulation = self.args.gradient_accumulation_steps
-        processes = self.accelerator.num_processes
-        for start in range(0, len(self._buffered_inputs), accumulation):
-            window = self._buffered_inputs[start : start + accumulation]
-            if self.loss_type in MEAN_OVER_ROWS:
-                shares = [micro[KEEP].sum().float() for micro in window]
-            elif self.loss_type in MEAN_OVER_TOKENS_OF_A_MICRO_BATCH:
-                shares = [micro[KEEP].any().float() for micro in window]
-            else:
-                shares = None
-            if shares is None:
-                weights = [torch.ones((), device=self.accelerator.device)] * len(window)
-            else:
-                total = self.accelerator.reduce(torch.stack(shares).sum(), reduction="sum").clamp(min=1.0)
-                weights = [share * len(window) * processes / total for share in shares]
-            for micro, weight in zip(window, weights, strict=True):
-                micro[WEIGHT] = weight
+        accumulation, processes = self.args.gradient_accumulation_steps, self.accelerator.num_processes
+        buffered: list[dict[str, Any]] = self._buffered_inputs or []
+        for start in range(0, len(buffered), accumulation):
+            window = buffered[start : start + accumulation]
+            kept = torch.stack([micro[KEEP].sum() for micro in window])
+            everywhere = self.accelerator.gather(kept.unsqueeze(0))  # (W, A)
+            rows = everywhere.max(dim=0).values.clamp(min=1).tolist()
+            for place, (micro, count) in enumerate(zip(window, rows, strict=True)):
+                if self.loss_type in MEAN_OVER_ROWS:
+                    share = count / max(int(everywhere.sum()), 1)
+                elif self.loss_type in MEAN_OVER_TOKENS_OF_A_MICRO_BATCH:
+                    share = int(kept[place] > 0) / max(int((everywhere > 0).sum()), 1)
+                else:
+                    share = 1 / (len(window) * processes)
+                order = micro.pop(KEEP).int().argsort(descending=True, stable=True)
+                for name, value in micro.items():
+                    if isinstance(value, torch.Tensor) and value.shape[:1] == order.shape:
+                        micro[name] = value[order[:count]]
+                micro[WEIGHT] = share * len(window) * processes
 
     def _compute_loss(self, model: Any, inputs: dict[str, Any]) -> torch.Tensor:
-        if KEEP not in inputs:
+        if WEIGHT not in inputs:
             return super()._compute_loss(model, inputs)
-        keep = inputs[KEEP].clone()
-        keep[0] |= not keep.any()  # every process needs a forward pass; a row without mask adds nothing
-        rows = len(keep)
-        kept = {
-            name: value[keep] if isinstance(value, torch.Tensor) and value.shape[:1] == (rows,) else value
-            for name, value in inputs.items()
-        }
         # The policy term is proportional to the advantages and the KL term to beta, whatever the loss type;
         # the entropy bonus is a mean over tokens of its own and stays as it is.
         weight, beta = inputs[WEIGHT], self.beta
-        kept["advantages"] = kept["advantages"] * weight
-        self.beta = beta * weight.item()
+        self.beta = beta * weight
         try:
-            return super()._compute_loss(model, kept)
+            return super()._compute_loss(model, {**inputs, "advantages": inputs["advantages"] * weight})
         finally:
             self.beta = beta
 

@@ -1,0 +1,157 @@
+"""Two processes, started with `accelerate launch`, give what one gives: totals, statistics, logs, weights."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import yaml
+from safetensors.torch import load_file
+
+SCRIPT = Path(__file__).with_name("fixed_completions.py")
+REWARDS = """
+import zlib
+from rlctl import Invalid
+
+def odd(completions, **kwargs):
+    return [one(text) for text in completions]
+
+def one(text):
+    kind = zlib.crc32(text.encode()) % 12
+    if kind == 4:
+        raise ValueError("four")
+    special = {0: float("nan"), 1: None, 2: Invalid("two"), 3: float("inf"), 5: "five"}
+    return special.get(kind, kind / 12)
+
+def length(completions, **kwargs):
+    return [float(len(text)) for text in completions]
+"""
+
+
+def write_config(folder: Path, model: Path) -> Path:
+    (folder / "rewards.py").write_text(REWARDS)
+    rows = [
+        {"prompt": f"{word} and more"}
+        for word in ("one", "two", "three", "four", "five", "six", "seven", "ten")
+    ]
+    (folder / "data.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    config = {
+        "model": {"path": str(model), "device": "cpu"},
+        "data": {"train": {"path": "data.jsonl"}, "max_length": 64},
+        "rewards": {
+            "max_failure_rate": 1.0,
+            "components": [
+                {"name": "odd", "type": "python", "function": "rewards.py:odd"},
+                {
+                    "name": "length",
+                    "type": "python",
+                    "function": "rewards.py:length",
+                    "normalize": "batch_std",
+                    "weight": 0.5,
+                },
+            ],
+        },
+        "generation": {"max_completion_length": 8},
+        "algorithm": {
+            "type": "grpo",
+            "num_generations": 4,
+            "loss_type": "grpo",
+            "dead_groups": "drop",
+            "beta": 0.1,
+        },
+        "training": {
+            "max_steps": 3,
+            "prompts_per_step": 4,
+            "learning_rate": 0.1,
+            "optim": "sgd",
+            "per_device_train_batch_size": 4,
+            "save_steps": None,
+        },
+    }
+    path = folder / "config.yaml"
+    path.write_text(yaml.safe_dump(config))
+    return path
+
+
+def run(folder: Path, config: Path, processes: int) -> Path:
+    # `--cpu` would start a single process and say nothing; `--multi_gpu` means torchrun, with gloo on CPUs.
+    launch = [
+        sys.executable,
+        "-m",
+        "accelerate.commands.launch",
+        "--multi_gpu",
+        "--num_processes",
+        str(processes),
+    ]
+    launch += [
+        "--num_machines",
+        "1",
+        "--mixed_precision",
+        "no",
+        "--dynamo_backend",
+        "no",
+        "--main_process_port",
+        "0",
+    ]
+    command = launch if processes > 1 else [sys.executable]
+    name = f"on{processes}"
+    done = subprocess.run(
+        [
+            *command,
+            str(SCRIPT),
+            "train",
+            str(config),
+            "--output-dir",
+            str(folder),
+            "--set",
+            f"run.name={name}",
+        ],
+        capture_output=True,
+        text=True,
+        env={**os.environ, "OMP_NUM_THREADS": "1"},
+        timeout=300,
+        check=False,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    return folder / name
+
+
+def test_two_processes_give_what_one_gives(tmp_path: Path, tiny_model_folder: Path) -> None:
+    config = write_config(tmp_path, tiny_model_folder)
+    one, two = run(tmp_path, config, 1), run(tmp_path, config, 2)
+
+    def rows(folder: Path, name: str) -> list[dict]:
+        return [json.loads(line) for line in (folder / "logs" / name).read_text().splitlines()]
+
+    completions = rows(one, "completions.jsonl"), rows(two, "completions.jsonl")
+    assert len(completions[0]) == 3 * 16
+    for alone, together in zip(*completions, strict=True):
+        assert alone["advantage"] == pytest.approx(together["advantage"], abs=1e-6)
+        assert {**alone, "advantage": 0} == {**together, "advantage": 0}
+    outcomes = {row["outcome"] for row in completions[0]}
+    assert outcomes == {"scored", "invalid", "failed"}, "the test must see the odd values"
+    reasons = " ".join(row["reason"] or "" for row in completions[0])
+    for word in ("nan", "inf", "four", "two"):
+        assert word in reasons
+
+    assert json.loads((one / "logs/rewards.json").read_text()) == json.loads(
+        (two / "logs/rewards.json").read_text()
+    )
+    names = (
+        "train/reward",
+        "train/odd",
+        "train/invalid_fraction",
+        "train/failed_fraction",
+        "train/dead_group_fraction",
+    )
+    for alone, together in zip(rows(one, "metrics.jsonl"), rows(two, "metrics.jsonl"), strict=True):
+        for name in names:
+            assert alone[name] == pytest.approx(together[name], abs=1e-5), name
+    weights = load_file(one / "final/model.safetensors"), load_file(two / "final/model.safetensors")
+    moved = load_file(tiny_model_folder / "model.safetensors")
+    assert any((weights[0][name] - moved[name]).abs().max() > 1e-4 for name in moved)
+    for name, tensor in weights[0].items():
+        assert (tensor - weights[1][name]).abs().max() < 1e-5, name
+    assert json.loads((two / "run.json").read_text())["hardware"]["processes"] == 2
