@@ -102,10 +102,11 @@ class Scorer:
         Raises:
             RewardError: One cannot be loaded.
         """
-        pools = [runner for runner in self._runners.values() if isinstance(runner, Pool)]
-        for pool in pools:
-            pool.start()
-        for runner in self._runners.values():
+        # A type with a short cut may never need its process, which is not cheap to start.
+        runners = [self._runners[part.name] for part in self.rewards.components if not _has_short_cut(part)]
+        for runner in runners:
+            runner.start()
+        for runner in runners:
             runner.load()
 
     def score(
@@ -191,6 +192,9 @@ class _Here:
         self.timeout = timeout
         self._call: RewardCall | None = None
 
+    def start(self) -> None:
+        """Nothing has to start."""
+
     def load(self) -> Facts:
         if self._call is None:
             with _nothing_on_stdout():
@@ -205,6 +209,10 @@ class _Here:
 
     def close(self, *, kill: bool = False) -> None:
         """Nothing is kept open."""
+
+
+def _has_short_cut(part: Component) -> bool:
+    return type(part).quick is not Component.quick
 
 
 def _nothing_on_stdout() -> contextlib.redirect_stdout[Any]:
