@@ -47,8 +47,8 @@ class Problem:
         file: The file as the user named it, or `--set KEY=VALUE` for an override.
         line: Line in that file, counted from 1; None where the file has no such place.
         suggestion: What to do, e.g. `did you mean 'weight'?`.
-        exit_code: 2 for the config itself; 3 where a file that it names is missing or wrong; 4 where this machine
-            lacks something.
+        exit_code: 2 for the config itself; 3 where a file that it names is missing or wrong; 4 where this
+            machine lacks something.
     """
 
     message: str
@@ -69,7 +69,7 @@ class Problem:
 
 
 class ConfigError(RlctlError, ValueError):
-    """The YAML, or something that it names, is wrong. Carries every problem at once, and the lowest exit code."""
+    """The YAML, or something that it names, is wrong. Carries every problem, and the lowest exit code."""
 
     def __init__(self, problems: list[Problem]) -> None:
         self.problems = problems

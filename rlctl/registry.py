@@ -1,7 +1,7 @@
 """Names that a YAML may use, and where each one lives. Nothing is imported before it is asked for.
 
-A plug-in package adds names through entry points: group `rlctl.rewards`, `rlctl.algorithms` or `rlctl.datasets`,
-`name = "package.module:Object"`.
+A plug-in package adds names through entry points: group `rlctl.rewards`, `rlctl.algorithms`,
+`rlctl.backends`, `rlctl.datasets` or `rlctl.models`, `name = "package.module:Object"`.
 """
 
 from collections.abc import Iterable

@@ -2,8 +2,9 @@
 
 from typing import Annotated, Any, Literal
 
-from pydantic import Field
+from pydantic import Field, field_validator
 
+from rlctl.config import catalogue
 from rlctl.config.base import Section
 
 
@@ -53,6 +54,12 @@ class Grpo(Section):
     """Groups whose rewards have no spread: keep them in the loss's normaliser, or leave them out."""
     trl: dict[str, Any] = {}
     """Any further argument of TRL's GRPOConfig (`rlctl list algorithms -v`)."""
+
+    @field_validator("trl")
+    @classmethod
+    def _spelt_out(cls, given: dict[str, Any]) -> dict[str, Any]:
+        """The resolved config holds every argument, so that a repetition depends on no default of TRL."""
+        return {**catalogue.passed_defaults("grpo"), **given}
 
 
 Need = Literal["required", "optional"]

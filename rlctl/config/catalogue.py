@@ -69,6 +69,11 @@ def passed_through(algorithm_type: str) -> dict[str, Entry]:
     }
 
 
+def passed_defaults(algorithm_type: str) -> dict[str, Any]:
+    """The pinned defaults of the arguments that `algorithm.trl` takes."""
+    return {name: entry["default"] for name, entry in passed_through(algorithm_type).items()}
+
+
 def defaults(algorithm_type: str) -> dict[str, Any]:
     """Every TRL argument that no key of the YAML sets, with its pinned default; the trainer passes all."""
     return {name: entry["default"] for name, entry in arguments(algorithm_type).items() if name not in OWNED}

@@ -85,7 +85,9 @@ class Summary:
 
     def show(self, view: View) -> None:
         """Print the table and the paths of what was written."""
+        view.notice("")
         view.table("held-out prompts" if self.before else "training", ["", "before", "after"], self.rows())
+        view.notice("")
         for name, path in self.paths.items():
             view.notice(f"{name:12} {path}")
         view.notice(f"{self.steps} steps in {self.seconds:.0f} s")

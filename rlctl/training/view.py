@@ -65,8 +65,9 @@ class View:
             BarColumn(bar_width=None),
             TaskProgressColumn(),
             TimeElapsedColumn(),
-            TextColumn("left"),
+            TextColumn("so far,"),
             TimeRemainingColumn(),
+            TextColumn("left"),
             expand=True,
         )
         self.progress.add_task("steps", total=total)

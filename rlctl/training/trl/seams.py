@@ -68,8 +68,8 @@ class PolicyTrainer(GRPOTrainer):
 
         TRL's loss of micro-batch b is a mean over its n_b rows, divided by the A micro-batches of a step;
         DDP averages that over W processes. The mean over all N kept rows is Σ_b n_b / N · mean_b, so
-        the factor is n_b · A · W / N. For losses that are means over the tokens of a micro-batch, one with any
-        row counts as one: the factor is A · W / (micro-batches that have rows).
+        the factor is n_b · A · W / N. For losses that are means over the tokens of a micro-batch, one with
+        any row counts as one: the factor is A · W / (micro-batches that have rows).
 
         Processes must agree on n_b, since TRL gathers one figure per row; where one keeps fewer rows than
         another, rows without a mask fill up, which add nothing to any sum.
