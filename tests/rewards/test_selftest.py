@@ -67,8 +67,8 @@ def test_what_failed_is_named_with_its_parts():
     assert str(caught.value).splitlines()[:3] == [
         "2 of 3 reward tests failed",
         "rewards.tests[1]: expected 1.0, got -0.3 for '12345678' (correct 0, short -3)",
-        "rewards.tests[2]: expected invalid, got failed (correct: the gold answer 'banana' is not mathematics;"
-        + " use exact_match or regex) for '2 apples' (correct none, short -3)",
+        "rewards.tests[2]: expected invalid, got failed (correct: the gold answer 'banana' is not "
+        + "mathematics; use exact_match or regex) for '2 apples' (correct none, short -3)",
     ]
     require(results[:1])
     require([])
