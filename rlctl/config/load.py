@@ -73,7 +73,7 @@ def _config(document: Document, texts: list[str], file: str | None, folder: File
         findings += [one for one in checked if not found.rests_on_bad(one)]
     problems += [_problem(one, document, overrides, file) for one in findings]
     if problems or found.config is None:
-        raise ConfigError(_in_order(problems))
+        raise ConfigError(_in_order(problems, [one.place for one in overrides]))
     return found.config
 
 
@@ -172,10 +172,11 @@ def _problem(one: Finding, document: Document, overrides: list[Override], file: 
     return Problem(one.message, one.path, file, line, one.suggestion, one.exit_code)
 
 
-def _in_order(problems: list[Problem]) -> list[Problem]:
-    """By line, overrides last; each once."""
+def _in_order(problems: list[Problem], overrides: list[str]) -> list[Problem]:
+    """By line, then by override; each once."""
+    after = {place: i for i, place in enumerate(overrides, start=1)}
     unique = list(dict.fromkeys(problems))
-    return sorted(unique, key=lambda one: (one.line is None, one.line or 0))
+    return sorted(unique, key=lambda one: (after.get(one.file or "", 0), one.line or 0))
 
 
 def _plain(value: Any, path: Path, problems: list[Problem]) -> Any:

@@ -28,7 +28,7 @@ class Override:
     @property
     def place(self) -> str:
         """What stands for a file name in problems."""
-        return f"--set {self.text}"
+        return _place(self.text)
 
 
 def read_override(text: str) -> Override:
@@ -37,7 +37,7 @@ def read_override(text: str) -> Override:
     Raises:
         ConfigError: It is none, or its value is not YAML.
     """
-    place = f"--set {text}"
+    place = _place(text)
     key, equals, written = text.partition("=")
     path = _path(key.strip())
     if not equals or path is None:
@@ -95,6 +95,11 @@ def _check_step(holder: Any, step: str | int, override: Override, depth: int) ->
     else:
         fix, message = f"set {here} itself", f"{here} holds a value, not a section"
     raise ConfigError([_problem(override.place, override.path, message, fix)])
+
+
+def _place(text: str) -> str:
+    """The override on one line, whatever it holds."""
+    return "--set " + "".join(sign if sign.isprintable() else repr(sign)[1:-1] for sign in text)
 
 
 def _path(key: str) -> Path | None:

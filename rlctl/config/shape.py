@@ -194,4 +194,6 @@ def _either(words: list[str]) -> str:
 
 
 def _bound(value: Any, text: str) -> str:
-    return text.format(f"{value:g}" if isinstance(value, float) else value) if value is not None else ""
+    if value is None:
+        return ""
+    return text.format(int(value) if float(value).is_integer() else f"{value:g}")

@@ -29,8 +29,8 @@ def suggest(path: Path, cls: type[Section], data: Any, known_as: Path = ()) -> s
         or _belongs(key, section)
         or _called(aliases.key_answer(section, key), section)
         or _trl(key, section)
-        or did_you_mean(key, siblings)
         or _passed_to_trl(key)
+        or did_you_mean(key, siblings)
         or _elsewhere(key)
         or f"the keys here are {', '.join(siblings)}"
     )
