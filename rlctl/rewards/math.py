@@ -15,7 +15,8 @@ NO_ANSWER = "no answer"
 PATIENCE = 2
 """Whole seconds that Math-Verify may take to read an expression, and to compare two."""
 
-_WORD = re.compile(r"(?<!\\)(?<![A-Za-z])[A-Za-z]{2,}")
+_COMMAND = re.compile(r"\\(?:begin|end|text|mathrm|operatorname)\{[^}]*\}|\\[A-Za-z]+")
+_WORD = re.compile(r"[A-Za-z]{2,}")
 _LATEX = re.compile(r"\$|\\\(|\\\[")
 _NUMBER_WITH_UNIT = re.compile(r"[-$€£¥]*(?:[\d.,]+|\d{1,3}(?: \d{3})+)\s*%?")
 _NUMERALS = re.compile(r"-?\d[\d,]*(?:\.\d+)?")
@@ -110,6 +111,7 @@ def _quick(text: str, gold: Any) -> Any:
 def _source(answer: Answer) -> str:
     """What Math-Verify is given: LaTeX in a box, so that all of it counts; prose and numbers as they are."""
     text = answer.text
-    if not answer.boxed and (_LATEX.search(text) or _WORD.search(text) or _NUMBER_WITH_UNIT.fullmatch(text)):
+    prose = _LATEX.search(text) or _WORD.search(_COMMAND.sub(" ", text))
+    if not answer.boxed and (prose or _NUMBER_WITH_UNIT.fullmatch(text)):
         return text
     return f"\\boxed{{{text}}}"
