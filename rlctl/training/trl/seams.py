@@ -6,12 +6,17 @@ before the update: no forward pass, no share in loss, KL, entropy or any normali
 """
 
 import math
+import shutil
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from copy import deepcopy
+from pathlib import Path
 from typing import Any
 
 import torch
 from accelerate.utils import gather_object
+from trl.trainer import grpo_trainer
 from trl.trainer.grpo_trainer import GRPOTrainer
 
 from rlctl.errors import TrainingError
@@ -37,7 +42,8 @@ class PolicyTrainer(GRPOTrainer):
     def __init__(self, *, on_scored: Callable[[list[float]], list[bool]], **kwargs: Any) -> None:
         self.on_scored = on_scored
         self.seconds = {"sampling": 0.0}
-        super().__init__(**kwargs)
+        with _reference_is_a_copy(kwargs["model"]):
+            super().__init__(**kwargs)
 
     def _generate(self, prompts: list) -> Any:
         start = time.perf_counter()
@@ -116,5 +122,26 @@ class PolicyTrainer(GRPOTrainer):
             )
         return norm
 
+    def _save(self, output_dir: str | None = None, state_dict: Any = None) -> None:
+        super()._save(output_dir, state_dict)
+        if "ref" in getattr(self.model, "peft_config", {}):  # an adapter goes on learning; this is its start
+            shutil.rmtree(Path(output_dir or str(self.args.output_dir)) / "ref", ignore_errors=True)
+
     def create_model_card(self, *args: Any, **kwargs: Any) -> None:
         """No card beside the checkpoints; it would describe TRL's run, not this one."""
+
+
+@contextmanager
+def _reference_is_a_copy(model: Any) -> Iterator[None]:
+    """Make the reference of the KL term a copy of the model as it is now.
+
+    TRL loads it from the path in the model's config: the newest revision whatever `model.revision` says,
+    other weights than a changed model object has, or nothing at all.
+    """
+    names = vars(grpo_trainer)
+    original = names["create_model_from_path"]
+    names["create_model_from_path"] = lambda *_, **__: deepcopy(model).eval().requires_grad_(False)
+    try:
+        yield
+    finally:
+        names["create_model_from_path"] = original
