@@ -28,6 +28,8 @@ class Run:
     Args:
         config: The resolved config; `run.output_dir` and `run.name` name the folder.
         main: Whether this process writes (rank 0); the others call the same methods without effect.
+
+    `worth_keeping` is set after the first step: from then on the folder stays, whatever happens.
     """
 
     def __init__(self, config: Config, *, main: bool = True) -> None:
@@ -94,8 +96,7 @@ class Run:
         write_json(self.path / "run.json", self.record)
 
     def log_metrics(self, step: int, metrics: dict[str, Any]) -> None:
-        """Append one line to `metrics.jsonl`; from the first step on, the folder stays whatever happens."""
-        self.worth_keeping |= step > 0
+        """Append one line to `metrics.jsonl`."""
         self._append("metrics.jsonl", [{"step": step, **metrics}])
 
     def log_completions(self, rows: list[dict[str, Any]]) -> None:

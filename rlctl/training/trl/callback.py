@@ -74,6 +74,7 @@ class RunCallback(TrainerCallback):
         """Stop the clock; evaluate where it is due (the last step is evaluated with the final model)."""
         self._step_seconds += time.perf_counter() - self._step_start
         self._steps += 1
+        self.run.worth_keeping = True
         self.view.advance(state.global_step)
         every = self.run.config.training.eval_steps
         if self.evaluate and every and state.global_step % every == 0 and state.global_step < state.max_steps:
@@ -82,8 +83,15 @@ class RunCallback(TrainerCallback):
     def on_log(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
         """One line of metrics: means over the steps since the last."""
         logs: dict[str, Any] = kwargs["logs"]
-        if "loss" not in logs:
-            return
+        if "loss" in logs:
+            self._log(state, logs)
+
+    def on_train_end(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
+        """The steps after the last line, where `logging_steps` does not divide their number."""
+        if self._steps:
+            self._log(state, {"epoch": state.epoch})
+
+    def _log(self, state: Any, logs: dict[str, Any]) -> None:
         metrics = {**self._reward_metrics(), **rename(logs), **self._speed()}
         if metrics.get("train/reward") is not None:
             self.rewards.append((state.global_step, metrics["train/reward"]))
