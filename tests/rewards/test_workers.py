@@ -20,7 +20,7 @@ FUNCTIONS = Path(__file__).with_name("reward_functions.py")
 ROOT = Path(__file__).parents[2]
 
 
-def rewards(function: str, *, timeout: float = 0.6, workers: int = 1, **keys: Any) -> Rewards:
+def rewards(function: str, *, timeout: float = 1.0, workers: int = 1, **keys: Any) -> Rewards:
     part = {"type": "python", "name": "mine", "function": f"{FUNCTIONS}:{function}", **keys}
     section = {"components": [part], "timeout": timeout, "workers": workers, "max_failure_rate": 1.0}
     return Rewards.model_validate(section)
@@ -29,6 +29,10 @@ def rewards(function: str, *, timeout: float = 0.6, workers: int = 1, **keys: An
 def score(function: str, completions: list[str], **keys: Any) -> Scored:
     with Scorer(rewards(function, **keys)) as scorer:
         return scorer.score(Batch([""] * len(completions), completions))
+
+
+def pids(scorer: Scorer) -> list[int]:
+    return [worker.process.pid for worker in scorer._runners["mine"]._workers]
 
 
 def alive(pid: int) -> bool:
@@ -61,7 +65,7 @@ ODD = {
     "sys.exit": ("failed", None, "mine: SystemExit: 1"),
 }
 DEADLY = {
-    "hang": ("failed", None, "mine: took longer than 0.6 s"),
+    "hang": ("failed", None, "mine: took longer than 1 s"),
     "exit": ("failed", None, "mine: its process died (exit code 3)"),
     "segfault": ("failed", None, "mine: its process died (signal SIGSEGV)"),
 }
@@ -93,7 +97,7 @@ def test_async_functions_too():
         score("odd_async", ["fine", "hang", "nan"]),
         {name: expected[name] for name in ("fine", "hang", "nan")},
     )
-    assert time.monotonic() - start < 4
+    assert time.monotonic() - start < 20
 
 
 def test_two_of_the_wrong_length_fail_together():
@@ -123,10 +127,10 @@ def test_an_honest_reward_that_is_slow_in_sum_is_scored_row_by_row_from_then_on(
         batch = Batch([""] * 5, list("abcde"))
         assert scorer.score(batch).totals == [1.0] * 5
         assert "5 completions together took longer than rewards.timeout (0.5 s)" in caplog.text
-        start = time.monotonic()
+        before = pids(scorer)
         assert scorer.score(batch).totals == [1.0] * 5
-        # No first attempt any more: 5 · 0.15 s.
-        assert time.monotonic() - start < 1.1
+        # No first attempt any more, so no process had to be killed.
+        assert pids(scorer) == before
 
 
 def test_several_workers_share_a_batch_at_the_borders_of_groups():
@@ -184,10 +188,6 @@ def test_a_reward_that_cannot_be_loaded_stops_before_anything_is_scored(
 def scorer() -> Iterator[Scorer]:
     with Scorer(rewards("batch_size", timeout=5)) as scorer:
         yield scorer
-
-
-def pids(scorer: Scorer) -> list[int]:
-    return [worker.process.pid for worker in scorer._runners["mine"]._workers]
 
 
 def test_closing_leaves_no_process(scorer: Scorer):
@@ -276,4 +276,4 @@ def test_a_batch_costs_milliseconds(scorer: Scorer):
         start = time.perf_counter()
         scorer.score(batch)
         times.append(time.perf_counter() - start)
-    assert sorted(times)[10] < 0.03
+    assert sorted(times)[10] < 0.05
