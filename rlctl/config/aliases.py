@@ -90,6 +90,7 @@ SPELLINGS: dict[str, str] = {
     # the algorithm
     "algorithm.type": "rl stage method run_type adv_estimator advantage_estimator",
     "algorithm": "trainer",
+    "algorithm; write `algorithm: {type: grpo}`": "grpo",
     "algorithm.num_generations": (
         "group_size num_samples_per_prompt n_samples_per_prompt samples_per_prompt "
         "rollouts_per_example num_group_samples rollout_n num_rollouts n"
@@ -126,7 +127,9 @@ SPELLINGS: dict[str, str] = {
         "micro_batch_size micro_train_batch_size ppo_micro_batch_size_per_gpu"
     ),
     "training.prompts_per_step; every completion of a step is in one update": "ppo_mini_batch_size",
-    "training.prompts_per_step; accumulation is derived from it": "grad_accum accumulate_grad_batches",
+    "training.prompts_per_step; accumulation is derived from it": (
+        "gradient_accumulation_steps grad_accum accumulate_grad_batches"
+    ),
     "training.gradient_checkpointing": "enable_gradient_checkpointing",
     "; this version keeps everything on the device": "use_cpu_offload",
     "training.save_steps": "save_every save_freq save_interval checkpoint_every",

@@ -5,7 +5,8 @@ import re
 from pathlib import Path
 from typing import Annotated, Any
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationInfo
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, ValidationInfo
+from pydantic_core import PydanticCustomError
 
 from rlctl import registry
 
@@ -25,6 +26,17 @@ class Section(BaseModel):
 
 class FromCommandLine(str):
     """Text that came with `--set`: its relative paths start from the current folder, not from the YAML's."""
+
+
+def wrong_at(place: tuple[str | int, ...], text: str) -> ValidationError:
+    """What a validator of a whole section raises to point at one of its keys.
+
+    Args:
+        place: Keys and indices below the section.
+        text: What is wrong; after a semicolon, what to do.
+    """
+    fault = PydanticCustomError("value_error", "{text}", {"text": text})
+    return ValidationError.from_exception_data("Section", [{"type": fault, "loc": place, "input": None}])
 
 
 def base_folder(info: ValidationInfo, value: str = "") -> Path:

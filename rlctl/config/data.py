@@ -4,7 +4,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BeforeValidator, Field, model_validator
 
-from rlctl.config.base import LocalOrHub, Section
+from rlctl.config.base import LocalOrHub, Section, wrong_at
 
 
 class Source(Section):
@@ -32,10 +32,10 @@ class Source(Section):
     def _fits_its_path(self) -> "Source":
         built_in, local = self.path.startswith("builtin:"), self.path.startswith("/")
         if self.args and not built_in:
-            raise ValueError("`args` belong to a built-in dataset (`builtin:NAME`)")
+            raise wrong_at(("args",), "only a built-in dataset (`builtin:NAME`) has `args`; leave it out")
         for key in ("name", "revision"):
             if getattr(self, key) is not None and (built_in or local):
-                raise ValueError(f"`{key}` belongs to a dataset of the Hugging Face Hub")
+                raise wrong_at((key,), f"only a dataset of the Hugging Face Hub has `{key}`; leave it out")
         return self
 
 
@@ -75,6 +75,10 @@ class Data(Section):
 
     @model_validator(mode="after")
     def _eval_has_no_weights(self) -> "Data":
-        if any(source.weight is not None for source in self.eval or []):
-            raise ValueError("`weight` mixes training prompts; the sources of `eval` are joined whole")
+        for i, source in enumerate(self.eval or []):
+            if source.weight is not None:
+                message = (
+                    "`weight` mixes training prompts; leave it out, the sources of `eval` are joined whole"
+                )
+                raise wrong_at(("eval", i, "weight"), message)
         return self

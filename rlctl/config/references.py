@@ -194,8 +194,8 @@ def _component_columns(component: Component, path: Path, config: Config, looked:
         for where, columns in _sources(config.data, looked):
             if column not in columns and column != "prompt":
                 source = getattr(config.data, str(where[1]))[int(where[2])]
-                hint = did_you_mean(column, columns) or f"the columns are {', '.join(columns)}"
-                hint += f"; or map one: `data.columns: {{{column}: NAME}}`"
+                listed = f"map one of {', '.join(columns)}: `data.columns: {{{column}: NAME}}`"
+                hint = did_you_mean(column, columns) or listed
                 message = f"{component.name} reads the column {column!r}, which {source.path} does not have"
                 yield Finding(here, message, hint, exit_code=EXIT_DATA, reads=MAPPED)
                 break

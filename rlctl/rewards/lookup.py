@@ -46,7 +46,9 @@ def split(function: str) -> tuple[str, str]:
     place, _, name = function.rpartition(":")
     module = all(part.isidentifier() for part in place.split("."))
     if not name.isidentifier() or not (place.endswith(".py") or module):
-        raise ValueError(f"{function!r} is not 'file.py:function' or 'package.module:function'")
+        package, _, last = function.rpartition(".")
+        hint = f"; write '{package}:{last}'" if package and ":" not in function and last != "py" else ""
+        raise ValueError(f"{function!r} is not 'file.py:function' or 'package.module:function'{hint}")
     return place, name
 
 
