@@ -176,23 +176,35 @@ def trl_arguments() -> Iterator[Probe]:
 
 
 def workers() -> Iterator[Probe]:
-    """A worker process that hangs, and is killed."""
-    import multiprocessing
+    """A worker process with a reward that hangs, and is killed."""
     import time
-    from concurrent.futures import TimeoutError as TooLong
 
-    from pebble import ProcessPool
+    from rlctl.rewards.batch import Batch
+    from rlctl.rewards.outcome import Failed
+    from rlctl.rewards.python import PythonReward
+    from rlctl.rewards.workers import Pool
 
-    with ProcessPool(max_workers=1, context=multiprocessing.get_context("spawn")) as pool:
-        pool.schedule(math.sqrt, args=[4.0]).result(timeout=60)
+    reward = PythonReward(type="python", name="probe", function="rlctl.doctor:hang")
+    pool = Pool(reward, processes=1, timeout=0.2)
+    try:
+        pool.load()
         start = time.perf_counter()
-        try:
-            pool.schedule(time.sleep, args=[60], timeout=0.2).result()
-        except TooLong:
-            found = f"start, and are killed when they hang ({time.perf_counter() - start:.1f} s)"
-            yield Probe("reward workers", "ok", found)
-            return
-    yield Probe("reward workers", "broken", "a worker that hangs is not stopped", _REINSTALL)
+        [score] = pool.score(Batch(prompts=[""], completions=[""])).scores
+    finally:
+        pool.close(kill=True)
+    if isinstance(score, Failed):
+        found = f"start, and are killed when they hang ({time.perf_counter() - start:.1f} s)"
+        yield Probe("reward workers", "ok", found)
+    else:
+        yield Probe("reward workers", "broken", "a worker that hangs is not stopped", _REINSTALL)
+
+
+def hang(completion: str) -> float:
+    """A reward that never comes back; `workers` kills it."""
+    import time
+
+    time.sleep(3600)
+    return float(len(completion))
 
 
 def math_answers() -> Iterator[Probe]:
