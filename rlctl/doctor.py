@@ -5,7 +5,6 @@ number alone proves little.
 """
 
 import importlib.metadata
-import math
 import os
 import platform
 import shutil
