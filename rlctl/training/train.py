@@ -71,6 +71,9 @@ def train(
 def calm_libraries() -> None:
     """No telemetry unless the user asked for it, no progress bars, no warnings that are not for the user."""
     os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
+    # Threads that wait for each other give up their core: on busy cores, spinning costs a small model several
+    # times the CPU time of its work. Read when torch is first imported.
+    os.environ.setdefault("OMP_WAIT_POLICY", "passive")
     if "HF_HUB_DISABLE_TELEMETRY" not in os.environ:
         os.environ["HF_HUB_DISABLE_TELEMETRY"] = "1"
         import huggingface_hub.constants
