@@ -76,7 +76,9 @@ def _local_or_hub(value: Any, info: ValidationInfo) -> Any:
     if not _is_path(value) or value.startswith(("builtin:", "hub:")):
         return value
     path = _absolute(value, info)
-    return path if looks_local(value) or os.path.exists(path) else str(value)
+    run = path.rpartition("@")[0]  # RUN@STEP is a checkpoint of a run
+    there = os.path.exists(path) or os.path.isdir(run)
+    return path if there or looks_local(value) else str(value)
 
 
 LocalPath = Annotated[str, BeforeValidator(_local_path), Field(min_length=1)]

@@ -41,7 +41,7 @@ def folder_of(path: str) -> File | None:
         spec = find_spec(target) if target else None
         places = list(spec.submodule_search_locations or []) if spec else []
         return File(places[0]) if places else None
-    folder = File(path)
+    folder = _place(path)
     if not folder.is_dir():
         return None
     return folder / "final" if (folder / "final").is_dir() else folder
@@ -58,10 +58,18 @@ def _named(name: str, path: Path, what: str) -> Iterator[Finding]:
     elif name.startswith("hub:"):
         yield Finding(path, f"this version has no published {what}s of its own", "name it by its Hub id")
     elif looks_local(name) or File(name).exists():
-        yield from _folder(File(name), path, what)
+        yield from _folder(_place(name), path, what)
     elif not HUB_ID.fullmatch(name):
         message = f"{name!r} is no folder and no name of a model of the Hub"
         yield Finding(path, message, "name a folder, `builtin:NAME` or `user/model`")
+
+
+def _place(name: str) -> File:
+    """The folder that a path names; `RUN@STEP` is that of a run's checkpoint."""
+    run, _, step = name.rpartition("@")
+    folder = File(name)
+    checkpoint = run and File(run).is_dir() and not folder.exists()
+    return File(run) / "checkpoints" / f"checkpoint-{step}" if checkpoint else folder
 
 
 _MARKS = {

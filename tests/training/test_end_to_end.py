@@ -43,8 +43,8 @@ def bonus(completions, row, **columns):
 def tokens(completions, completion_ids, **columns):
     return [len(ids) for ids in completion_ids]
 """
-# points · 2 + min(bonus, 3) · ½. Row b: right; failed, so masked; invalid, so −1.5; only the bonus applies, which
-# takes the place of both weights: 2 · ½ · (2 + ½) / ½.
+# points · 2 + min(bonus, 3) · ½. Row b: right; failed, so masked; invalid, so −1.5; only the bonus applies,
+# which takes the place of both weights: 2 · ½ · (2 + ½) / ½.
 TOTALS = {"a": [3.0, 1.0, 6.0, 5.5], "b": [3.0, None, -1.5, 5.0], "c": [3.0, 3.0, 3.0, 3.0]}
 OUTCOMES = {
     "a": ["scored"] * 4,
@@ -58,7 +58,7 @@ def part(name: str, **more: Any) -> dict[str, Any]:
 
 
 def fixed_config(folder: Path, model: Path) -> Path:
-    """A YAML with three prompts a step in the order of the file, and rewards that are fixed by row and place."""
+    """Three prompts a step in the order of the file, and rewards that are fixed by row and place."""
     (folder / "rewards.py").write_text(REWARDS)
     rows = [{"prompt": f"{name} and more", "row": name} for name in "abc"]
     write_rows(folder / "rows.jsonl", rows)
@@ -165,7 +165,7 @@ def test_running_statistics(fixed: Path) -> None:
 
 
 def test_held_out(fixed: Path) -> None:
-    """Two samples each: a gives 3 and 1; b gives 3 and nothing. The greedy ones are each row's first place."""
+    """Two samples each: a gives 3 and 1; b gives 3 and nothing. Greedy ones are each row's first place."""
     found = json.loads((fixed / "logs/eval_results.json").read_text())
     assert [line["step"] for line in found["evaluations"]] == [0, 1, 2]
     assert found["before"] == {k: v for k, v in found["evaluations"][0].items() if k != "step"}
