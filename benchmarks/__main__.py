@@ -3,9 +3,9 @@
 import os
 import sys
 
-from benchmarks import cli_start, step_overhead
+from benchmarks import cli_start, parts, step_overhead
 
-BENCHMARKS = {"cli_start": cli_start.main, "step_overhead": step_overhead.main}
+BENCHMARKS = {"cli_start": cli_start.main, "parts": parts.main, "step_overhead": step_overhead.main}
 
 if __name__ == "__main__":
     print(f"load average {os.getloadavg()[0]:.1f} on {os.cpu_count()} cores; figures are CPU seconds\n")

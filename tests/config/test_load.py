@@ -247,18 +247,15 @@ def test_a_dict_that_holds_itself() -> None:
 # --- cost
 
 
-def test_loading_is_cheap_and_imports_nothing_heavy(sound: Path) -> None:
+def test_loading_imports_nothing_heavy(sound: Path) -> None:
     script = (
-        "import sys, time\n"
+        "import sys\n"
         "from rlctl.config.load import load_config\n"
         "load_config(sys.argv[1])\n"
         "heavy = {'torch', 'transformers', 'trl', 'datasets', 'peft', 'accelerate', 'numpy', 'pyarrow'}\n"
-        "print(time.process_time(), *sorted(heavy & set(sys.modules)))\n"
+        "print(*sorted(heavy & set(sys.modules)))\n"
     )
-    runs = [
-        subprocess.run([sys.executable, "-c", script, str(sound)], capture_output=True, text=True, check=True)
-        for _ in range(3)
-    ]
-    seconds, *heavy = min(run.stdout.split() for run in runs)
-    assert heavy == []
-    assert float(seconds) < 0.5, "measured 0.28 s of CPU time, the interpreter included"
+    run = subprocess.run(
+        [sys.executable, "-c", script, str(sound)], capture_output=True, text=True, check=True
+    )
+    assert run.stdout.split() == []

@@ -1,7 +1,6 @@
 """From the section `data` to prompts: columns, templates, chat, lengths, mixtures, and the report of each."""
 
 import json
-import time
 from pathlib import Path
 from typing import Any
 
@@ -348,9 +347,7 @@ def test_eval_takes_no_weights(tmp_path: Path) -> None:
 def test_gsm8k(gsm8k_folder: Path, chat: Any) -> None:
     columns = {"prompt": "question"}
     path = str(gsm8k_folder / "train.jsonl.gz")
-    started = time.process_time()
     train = load(chat, {"path": path}, limit=200, columns=columns)
-    seconds = time.process_time() - started
     assert (train.report["read"], train.report["rows"]) == (7473, 7473 - train.report["dropped_overlong"])
     assert train.dataset[0]["prompt"][0]["content"].startswith("Natalia sold clips to 48")
     assert train.dataset[0]["answer"].endswith("#### 72")
@@ -361,4 +358,3 @@ def test_gsm8k(gsm8k_folder: Path, chat: Any) -> None:
     assert max(lengths(chat, fitting.dataset["prompt"][:])) <= 200
     test = load(chat, {"path": str(gsm8k_folder / "test.jsonl")}, columns=columns)
     assert overlap(train.dataset, test.dataset) == 0
-    assert seconds < 10  # about 1.5 on an idle core; the bound leaves room for a busy machine

@@ -159,7 +159,7 @@ def test_weights_of_micro_batches(tiny_model_folder: Path, tmp_path: Path) -> No
     trainer = build(tiny_model_folder, tmp_path, keep=[True] * 16, rewards=[1.0] * 16, loss_type="grpo")
     trainer._buffered_inputs = micro_batches(keep)
     trainer._drop_rows()
-    # Five rows are kept, in 4 + 0 + 1 + 0: n_b · 4 / 5, where an empty micro-batch holds one row without a mask.
+    # Five rows are kept, in 4 + 0 + 1 + 0: n_b · 4 / 5; an empty micro-batch holds one row without a mask.
     assert [micro[WEIGHT] for micro in trainer._buffered_inputs] == pytest.approx([3.2, 0.8, 0.8, 0.8])
     assert [micro["advantages"].tolist() for micro in trainer._buffered_inputs] == [
         [0, 1, 2, 3],
