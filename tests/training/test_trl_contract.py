@@ -2,16 +2,22 @@
 
 import hashlib
 import inspect
+from pathlib import Path
 from typing import get_args
 
 import pytest
 import trl
 from transformers import Trainer
-from trl import GRPOTrainer
+from trl import GRPOConfig, GRPOTrainer
 
 from rlctl.config import catalogue
 from rlctl.config.algorithm import Grpo
-from rlctl.training.trl.seams import MEAN_OVER_ROWS, MEAN_OVER_TOKENS_OF_A_MICRO_BATCH, PolicyTrainer
+from rlctl.training.trl.seams import (
+    MEAN_OVER_ROWS,
+    MEAN_OVER_TOKENS_OF_A_MICRO_BATCH,
+    PolicyTrainer,
+    one_gpu,
+)
 
 SOURCES = {
     (GRPOTrainer, "_prepare_inputs"): "f824e7fb0714",
@@ -50,3 +56,11 @@ def test_every_loss_type_has_a_known_normaliser() -> None:
     source = inspect.getsource(GRPOTrainer._compute_loss)
     for name in types:
         assert f'"{name}"' in source
+
+
+def test_one_process_keeps_to_one_gpu(tmp_path: Path) -> None:
+    arguments = GRPOConfig(output_dir=str(tmp_path), use_cpu=True, bf16=False)
+    assert arguments.n_gpu in (0, 1)
+    arguments._n_gpu = 8  # what transformers finds where one process sees eight GPUs
+    assert arguments.n_gpu == 8, "transformers keeps the number elsewhere now"
+    assert one_gpu(arguments).n_gpu == 1

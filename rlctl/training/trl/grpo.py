@@ -25,7 +25,7 @@ from rlctl.training.train import TrainedRun
 from rlctl.training.trl.arguments import grpo_arguments
 from rlctl.training.trl.bridge import RewardBridge
 from rlctl.training.trl.callback import RunCallback
-from rlctl.training.trl.seams import PolicyTrainer
+from rlctl.training.trl.seams import PolicyTrainer, one_gpu
 from rlctl.training.view import View
 
 
@@ -105,7 +105,7 @@ def build_trainer(
             on_scored=bridge.on_scored,
             model=inputs.model.model,
             reward_funcs=[bridge],
-            args=GRPOConfig(**arguments),
+            args=one_gpu(GRPOConfig(**arguments)),
             train_dataset=inputs.train.dataset,
             processing_class=inputs.tokenizer,
             peft_config=inputs.model.peft_config,

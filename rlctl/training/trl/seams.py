@@ -131,6 +131,16 @@ class PolicyTrainer(GRPOTrainer):
         """No card beside the checkpoints; it would describe TRL's run, not this one."""
 
 
+def one_gpu(arguments: Any) -> Any:
+    """Keep a single process to one GPU: transformers would use all through DataParallel, which TRL refuses.
+
+    Not run on several GPUs; `accelerate launch` is the way to use them all.
+    """
+    if arguments.n_gpu > 1:
+        arguments._n_gpu = 1
+    return arguments
+
+
 @contextmanager
 def _reference_is_a_copy(model: Any) -> Iterator[None]:
     """Make the reference of the KL term a copy of the model as it is now.
