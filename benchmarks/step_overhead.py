@@ -118,13 +118,13 @@ def run_trl(folder: Path) -> float:
 
     from rlctl.config.load import config_from_dict
     from rlctl.config.plan import make_plan
-    from rlctl.training.inputs import Objects, load_inputs
+    from rlctl.training.inputs import Objects, find_tokenizer, load_inputs
     from rlctl.training.train import calm_libraries
     from rlctl.training.trl.arguments import grpo_arguments
 
     calm_libraries()
     config = config_from_dict(settings(folder, isolate=False))
-    inputs = load_inputs(config, Objects())
+    inputs = load_inputs(config, Objects(), find_tokenizer(config, Objects()))
     plan = make_plan(config, num_prompts=len(inputs.train.dataset))
     arguments = grpo_arguments(config, plan, output_dir=str(folder / "trl"), bf16=False)
     clock = Clock()

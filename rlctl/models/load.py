@@ -69,6 +69,27 @@ def load_model(model: Model, *, gradient_checkpointing: bool) -> LoadedModel:
     return _with_adapters(loaded, source, model)
 
 
+def read_config(model: Model) -> "PretrainedConfig":
+    """The configuration of the section's model, without its weights.
+
+    Raises:
+        CheckpointError: The model is missing, its configuration broken, or it is no causal language model.
+    """
+    source = resolve(model.path)
+    return _config_of(model, base_of(source) if is_adapter(source) else source)
+
+
+def _config_of(model: Model, base: str) -> "PretrainedConfig":
+    from transformers import AutoConfig
+
+    with explained(base, "the model"):
+        config = AutoConfig.from_pretrained(
+            base, revision=model.revision, trust_remote_code=model.trust_remote_code
+        )
+    _must_be_causal(config, base)
+    return config
+
+
 def loaded_from_object(model: Any, section: Model) -> LoadedModel:
     """The same for a model that is already in memory; of the section, `lora` is heeded.
 
@@ -132,12 +153,10 @@ def pick_dtype(name: str, device: "torch.device", *, adapters_only: bool) -> "to
 def _load_weights(
     model: Model, base: str, device: "torch.device", *, adapters_only: bool
 ) -> "PreTrainedModel":
-    from transformers import AutoConfig, AutoModelForCausalLM
+    from transformers import AutoModelForCausalLM
 
     shared: dict[str, Any] = {"revision": model.revision, "trust_remote_code": model.trust_remote_code}
-    with explained(base, "the model"):
-        config = AutoConfig.from_pretrained(base, **shared)
-    _must_be_causal(config, base)
+    config = _config_of(model, base)
     dtype = pick_dtype(model.dtype, device, adapters_only=adapters_only)
     options: dict[str, Any] = {**shared, "dtype": dtype}
     if model.attn_implementation != "auto":

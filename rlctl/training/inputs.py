@@ -12,7 +12,7 @@ from rlctl.data.fit import Ruler
 from rlctl.data.prompts import Role, load_prompts, overlap, prompt_budget, prompts_of
 from rlctl.data.sources import from_columns
 from rlctl.errors import DataError, UsageError
-from rlctl.models.load import LoadedModel, context_length, load_model, loaded_from_object
+from rlctl.models.load import LoadedModel, context_length, load_model, loaded_from_object, read_config
 from rlctl.models.tokenizer import load_tokenizer
 
 
@@ -48,11 +48,6 @@ class Inputs:
     overlap: int
     template_arguments: dict[str, Any] = field(default_factory=dict)
 
-    def tokenize(self, text: str) -> list[int]:
-        """Token ids of a completion, without special ones."""
-        ids: list[int] = self.tokenizer(text, add_special_tokens=False)["input_ids"]
-        return ids
-
     def describe(self) -> list[str]:
         """Model and data in a few lines; what was dropped or shortened is said."""
         parameters = next(self.model.model.parameters())
@@ -76,31 +71,42 @@ class Inputs:
         return {"train": self.train.report, "eval": held_out}
 
 
-def load_inputs(config: Config, objects: Objects) -> Inputs:
-    """Load model, tokenizer and prompts.
+def load_inputs(config: Config, objects: Objects, tokenizer: Any) -> Inputs:
+    """Load prompts and model, the prompts first: what is wrong with them is known before weights are read.
 
     Raises:
-        RlctlError: One of them is missing or broken.
+        RlctlError: Something is missing or broken.
     """
-    if objects.model is not None:
-        if objects.tokenizer is None:
-            raise UsageError(
-                "a model object needs its tokenizer", where="train(model=…)", hint="Pass tokenizer=…"
-            )
-        tokenizer, model = objects.tokenizer, loaded_from_object(objects.model, config.model)
-    else:
-        tokenizer = objects.tokenizer or load_tokenizer(config.model)
-        model = load_model(config.model, gradient_checkpointing=config.training.gradient_checkpointing)
-    budget = prompt_budget(
-        config.data.max_length, config.generation.max_completion_length, context_length(model.model.config)
-    )
+    given = objects.model
+    context = context_length(read_config(config.model) if given is None else given.config)
+    budget = prompt_budget(config.data.max_length, config.generation.max_completion_length, context)
     arguments = dict(config.algorithm.trl.get("chat_template_kwargs") or {})
     train = _prompts(config, tokenizer, budget, arguments, "train", objects.train_dataset)
     assert train is not None
     held_out = _prompts(config, tokenizer, budget, arguments, "eval", objects.eval_dataset)
     common = 0 if held_out is None else overlap(train.dataset, held_out.dataset)
-    name = config.model.path if objects.model is None else model.source
+    if given is None:
+        model = load_model(config.model, gradient_checkpointing=config.training.gradient_checkpointing)
+    else:
+        model = loaded_from_object(given, config.model)
+    name = config.model.path if given is None else model.source
     return Inputs(name, model, tokenizer, train, held_out, common, arguments)
+
+
+def find_tokenizer(config: Config, objects: Objects) -> Any:
+    """The tokenizer of the run.
+
+    Raises:
+        CheckpointError: It is missing or broken.
+        UsageError: A model object came without one.
+    """
+    if objects.tokenizer is not None:
+        return objects.tokenizer
+    if objects.model is not None:
+        raise UsageError(
+            "a model object needs its tokenizer", where="train(model=…)", hint="Pass tokenizer=…"
+        )
+    return load_tokenizer(config.model)
 
 
 def _prompts(

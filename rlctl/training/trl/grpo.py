@@ -17,7 +17,7 @@ from rlctl.evaluation.held_out import HeldOut, evaluate
 from rlctl.models.load import LoadedModel
 from rlctl.rewards.compose import Scorer
 from rlctl.rewards.selftest import require, run_tests
-from rlctl.training.inputs import Inputs, Objects, load_inputs
+from rlctl.training.inputs import Inputs, Objects, find_tokenizer, load_inputs
 from rlctl.training.run import Run, refuse_existing
 from rlctl.training.summary import Summary
 from rlctl.training.trackers import Trackers
@@ -44,11 +44,17 @@ def train(config: Config, objects: Objects, view: View) -> TrainedRun:
     state = PartialState(cpu=config.model.device == "cpu")
     refuse_existing(config)
     state.wait_for_everyone()  # every process has looked before the first one makes the folder
-    inputs = load_inputs(config, objects)
-    plan = plan_for(config, inputs, state.num_processes)
-    with Scorer(config.rewards, tokenize=inputs.tokenize) as scorer:
+    tokenizer = find_tokenizer(config, objects)
+
+    def tokenize(text: str) -> list[int]:
+        ids: list[int] = tokenizer(text, add_special_tokens=False)["input_ids"]
+        return ids
+
+    with Scorer(config.rewards, tokenize=tokenize) as scorer:
         scorer.load()
         require(run_tests(config.rewards, scorer))
+        inputs = load_inputs(config, objects, tokenizer)
+        plan = plan_for(config, inputs, state.num_processes)
         with Run(config, main=state.is_main_process) as run:
             run.record["data"] = inputs.report()
             return _train(config, inputs, plan, scorer, run, view, started)
