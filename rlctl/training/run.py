@@ -8,6 +8,8 @@ import gzip
 import json
 import os
 import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from types import TracebackType
 from typing import Any
@@ -20,6 +22,8 @@ from rlctl.training.provenance import now, provenance
 
 GZIP_ABOVE = 100 * 2**20
 """Bytes from which the log of completions is compressed when the run ends."""
+
+ELSEWHERE = "Choose another folder: --output-dir DIR, or run.output_dir."
 
 
 class Run:
@@ -57,11 +61,20 @@ class Run:
     def __enter__(self) -> "Run":
         if self.main:
             refuse_existing(self.config)
-            self.logs.mkdir(parents=True)
-            (self.path / "config.yaml").write_text(to_yaml(self.config), encoding="utf-8")
-            self.record = {**provenance(self.config), "start": now(), "status": "running"}
-            self._write_record()
+            try:
+                self._begin()
+            except OSError as error:
+                shutil.rmtree(self.path, ignore_errors=True)
+                message = f"cannot write here ({error.strerror})"
+                unwritable = UsageError(message, where=str(error.filename or self.path), hint=ELSEWHERE)
+                raise explain(error, self.config) or unwritable from error
         return self
+
+    def _begin(self) -> None:
+        self.logs.mkdir(parents=True)
+        (self.path / "config.yaml").write_text(to_yaml(self.config), encoding="utf-8")
+        self.record = {**provenance(self.config), "start": now(), "status": "running"}
+        self._write_record()
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
@@ -145,7 +158,7 @@ def refuse_existing(config: Config) -> None:
         raise UsageError(
             "cannot write here",
             where=str(parent),
-            hint="Choose another folder: --output-dir DIR, or run.output_dir.",
+            hint=ELSEWHERE,
         )
 
 
@@ -155,6 +168,24 @@ def free_name(path: Path) -> str:
     while path.with_name(f"{path.name}-{count}").exists():
         count += 1
     return f"{path.name}-{count}"
+
+
+@contextmanager
+def complete_or_absent(folder: Path, *, main: bool = True) -> Iterator[Path]:
+    """A place to write a folder to; it gets there when all is written, and nothing is left when that fails.
+
+    Args:
+        folder: Where the folder belongs; must not exist.
+        main: Whether this process moves it and clears up; the others only write.
+    """
+    unfinished = folder.parent / ".unfinished" / folder.name
+    try:
+        yield unfinished
+        if main:
+            unfinished.rename(folder)
+    finally:
+        if main:
+            shutil.rmtree(unfinished.parent, ignore_errors=True)
 
 
 def write_json(path: Path, content: dict[str, Any]) -> None:

@@ -99,10 +99,6 @@ class View:
         parts += [f"{name} {value:.3f}" for name, value in self._parts(metrics)]
         return "  ".join(parts)
 
-    def evaluated(self, step: int, metrics: dict[str, float]) -> None:
-        """Held-out prompts were evaluated."""
-        self.notice(f"step {step}: held-out {describe_evaluation(metrics)}")
-
     def end(self) -> None:
         """No more steps; leave the terminal as it was."""
         if self.live is not None:

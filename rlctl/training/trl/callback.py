@@ -11,7 +11,7 @@ from rlctl.evaluation.held_out import HeldOut
 from rlctl.training.run import Run
 from rlctl.training.trackers import Trackers
 from rlctl.training.trl.bridge import RewardBridge
-from rlctl.training.view import View
+from rlctl.training.view import View, describe_evaluation
 
 NAMES = {
     "loss": "train/loss",
@@ -114,7 +114,9 @@ class RunCallback(TrainerCallback):
         if self.run.main:
             self.run.log_metrics(step, found.metrics)
             self.run.log_completions(found.rows)
-            self.view.evaluated(step, found.metrics)
+            line = f"step {step}: held-out {describe_evaluation(found.metrics)}"
+            self.run.log_text(line)
+            self.view.notice(line)
             if self.trackers is not None:
                 self.trackers.log(step, found.metrics)
                 self.trackers.log_samples(step, found.rows[:8])

@@ -18,7 +18,7 @@ from rlctl.models.load import LoadedModel
 from rlctl.rewards.compose import Scorer
 from rlctl.rewards.selftest import require, run_tests
 from rlctl.training.inputs import Inputs, Objects, find_tokenizer, load_inputs
-from rlctl.training.run import Run, refuse_existing
+from rlctl.training.run import Run, complete_or_absent, refuse_existing
 from rlctl.training.summary import Summary
 from rlctl.training.trackers import Trackers
 from rlctl.training.train import TrainedRun
@@ -85,8 +85,9 @@ def _train(
         view.end()
         if trackers is not None:
             trackers.close()
-    trainer.save_model(str(run.final))
-    (run.final / "training_args.bin").unlink(missing_ok=True)
+    with complete_or_absent(run.final, main=run.main) as unfinished:
+        trainer.save_model(str(unfinished))
+        (unfinished / "training_args.bin").unlink(missing_ok=True)
     summary.finish(run, callback.rewards, callback.evaluations, time.perf_counter() - started)
     summary.show(view)
     return TrainedRun(path=run.path, model=policy, tokenizer=inputs.tokenizer, summary=summary.as_dict())

@@ -16,10 +16,12 @@ from typing import Any
 
 import torch
 from accelerate.utils import gather_object
+from transformers.trainer_utils import rotate_checkpoints
 from trl.trainer import grpo_trainer
 from trl.trainer.grpo_trainer import GRPOTrainer
 
 from rlctl.errors import TrainingError
+from rlctl.training.run import complete_or_absent
 
 KEEP = "rlctl_keep"
 WEIGHT = "rlctl_weight"
@@ -42,6 +44,7 @@ class PolicyTrainer(GRPOTrainer):
     def __init__(self, *, on_scored: Callable[[list[float]], list[bool]], **kwargs: Any) -> None:
         self.on_scored = on_scored
         self.seconds = {"sampling": 0.0}
+        self._unfinished: str | None = None
         with _reference_is_a_copy(kwargs["model"]):
             super().__init__(**kwargs)
 
@@ -121,6 +124,23 @@ class PolicyTrainer(GRPOTrainer):
                 hint="Lower training.learning_rate or training.max_grad_norm, or use model.dtype: float32.",
             )
         return norm
+
+    def _get_output_dir(self, trial: Any) -> str:
+        return self._unfinished or str(super()._get_output_dir(trial))
+
+    def _save_checkpoint(self, model: Any, trial: Any) -> None:
+        """Checkpoints are written elsewhere, then moved into place: they are complete or absent."""
+        folder = Path(str(self.args.output_dir))
+        name = f"checkpoint-{self.state.global_step}"
+        try:
+            with complete_or_absent(folder / name, main=self.args.should_save) as unfinished:
+                self._unfinished = str(unfinished.parent)
+                super()._save_checkpoint(model, trial)
+                self.accelerator.wait_for_everyone()  # each process adds its random state
+        finally:
+            self._unfinished = None
+        if self.args.should_save:
+            rotate_checkpoints(str(folder), save_total_limit=self.args.save_total_limit)
 
     def _save(self, output_dir: str | None = None, state_dict: Any = None) -> None:
         super()._save(output_dir, state_dict)
