@@ -61,6 +61,7 @@ class RunCallback(TrainerCallback):
         self._step_start = 0.0
         self._step_seconds = 0.0
         self._steps = 0
+        self._written = 0.0
 
     def on_train_begin(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
         """Show how far there is to go."""
@@ -90,6 +91,7 @@ class RunCallback(TrainerCallback):
         """The steps after the last line, where `logging_steps` does not divide their number."""
         if self._steps:
             self._log(state, {"epoch": state.epoch})
+        self._write_statistics(at_once=True)
 
     def _log(self, state: Any, logs: dict[str, Any]) -> None:
         metrics = {**self._reward_metrics(), **rename(logs), **self._speed()}
@@ -99,7 +101,7 @@ class RunCallback(TrainerCallback):
             return
         self.run.log_metrics(state.global_step, metrics)
         self.run.log_text(self.view.line(state.global_step, metrics))
-        self.run.write_result("rewards.json", self.bridge.statistics.as_dict())
+        self._write_statistics()
         self.view.step(state.global_step, metrics)
         if self.trackers is not None:
             self.trackers.log(state.global_step, metrics)
@@ -121,6 +123,13 @@ class RunCallback(TrainerCallback):
                 self.trackers.log(step, found.metrics)
                 self.trackers.log_samples(step, found.rows[:8])
         return found
+
+    def _write_statistics(self, *, at_once: bool = False) -> None:
+        """Write `rewards.json`, once in a second at most while training goes on."""
+        now = time.monotonic()
+        if at_once or now - self._written >= 1.0:
+            self._written = now
+            self.run.write_result("rewards.json", self.bridge.statistics.as_dict())
 
     def _reward_metrics(self) -> dict[str, float | None]:
         batches, self.bridge.pending = self.bridge.pending, []
