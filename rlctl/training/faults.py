@@ -1,9 +1,11 @@
 """What went wrong, in words: memory, disk, numbers. The message names the keys that help."""
 
 import errno
+import os
 from pathlib import Path
 
 from rlctl.config.config import Config
+from rlctl.config.plan import make_plan
 from rlctl.errors import RlctlError, TrainingError
 
 
@@ -35,7 +37,9 @@ def explain(error: BaseException, config: Config) -> RlctlError | None:
 
 def memory_advice(config: Config) -> str:
     """Keys that lower the memory of this config, cheapest first."""
-    ways = [f"training.per_device_train_batch_size: less than {config.training.per_device_train_batch_size}"]
+    processes = int(os.environ.get("WORLD_SIZE", "1"))
+    batch = make_plan(config, processes).per_device_train_batch_size
+    ways = [f"training.per_device_train_batch_size: less than {batch}"] if batch > 1 else []
     if not config.training.gradient_checkpointing:
         ways.append("training.gradient_checkpointing: true")
     ways.append(f"generation.max_completion_length (now {config.generation.max_completion_length})")
@@ -58,7 +62,10 @@ def _out_of_memory(error: BaseException, text: str) -> bool:
 def _disk_full(error: BaseException, text: str) -> bool:
     if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
         return True
-    return "No space left on device" in text or "PytorchStreamWriter failed" in text
+    # torch.save, when it cannot write all, says where its writer stands instead of why
+    return (
+        "No space left on device" in text or "PytorchStreamWriter failed" in text or "unexpected pos" in text
+    )
 
 
 def _first_line(text: str) -> str:

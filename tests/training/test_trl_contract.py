@@ -25,6 +25,10 @@ SOURCES = {
     (GRPOTrainer, "_compute_loss"): "80295546bbdb",
     (GRPOTrainer, "_calculate_rewards"): "736ae29b0838",
     (GRPOTrainer, "create_model_card"): "4f8a407fd9fd",
+    (GRPOTrainer, "_save_checkpoint"): "ec91bde12364",
+    (Trainer, "_save_checkpoint"): "a9111e30faa9",
+    (Trainer, "_save"): "b136889e8792",
+    (Trainer, "_get_output_dir"): "97172085342a",
     (Trainer, "_get_grad_norm"): "913ba6f52f07",
 }
 """Method → first 12 characters of the SHA-256 of its source, as read when the override was written."""
@@ -43,6 +47,12 @@ def test_every_override_overrides_something() -> None:
     added = {"_drop_rows"}
     for name in own - added - {"__init__"}:
         assert hasattr(GRPOTrainer, name), f"TRL no longer has {name}"
+
+
+def test_the_reference_is_made_by_the_function_that_is_replaced() -> None:
+    source = inspect.getsource(GRPOTrainer.__init__)
+    assert source.count("create_model_from_path(") == 2  # a model that is a path, and the reference
+    assert "self.ref_model = create_model_from_path(" in source
 
 
 def test_the_catalogue_is_of_the_installed_trl() -> None:

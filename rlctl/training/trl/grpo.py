@@ -131,7 +131,11 @@ def plan_for(config: Config, inputs: Inputs, processes: int) -> Plan:
     prompts = len(inputs.train.dataset)
     found = geometry_problems(config, processes, prompts)
     if found:
-        raise ConfigError([Problem(message, path, suggestion=cure) for path, message, cure in found])
+        lost = inputs.train.report["dropped_overlong"] + inputs.train.report["dropped_empty"]
+        more = f" ({lost} more were dropped as too long or empty)" if lost else ""
+        raise ConfigError(
+            [Problem(f"{message}{more}", path, suggestion=cure) for path, message, cure in found]
+        )
     return make_plan(config, processes, prompts)
 
 

@@ -143,8 +143,14 @@ class PolicyTrainer(GRPOTrainer):
             rotate_checkpoints(str(folder), save_total_limit=self.args.save_total_limit)
 
     def _save(self, output_dir: str | None = None, state_dict: Any = None) -> None:
+        model: Any = self.model
+        if not all(bool(parameter.isfinite().all()) for parameter in model.parameters()):
+            raise TrainingError(
+                f"after step {self.state.global_step} the weights are no longer finite; they were not saved",
+                hint="Lower training.learning_rate, or use model.dtype: float32.",
+            )
         super()._save(output_dir, state_dict)
-        if "ref" in getattr(self.model, "peft_config", {}):  # an adapter goes on learning; this is its start
+        if "ref" in getattr(model, "peft_config", {}):  # an adapter goes on learning; this is its start
             shutil.rmtree(Path(output_dir or str(self.args.output_dir)) / "ref", ignore_errors=True)
 
     def create_model_card(self, *args: Any, **kwargs: Any) -> None:
