@@ -58,6 +58,8 @@ def test_check_notes_what_deserves_a_second_look(rlctl, quickstart):
             "--set",
             "training.eval_steps=null",
             "--set",
+            "eval={}",
+            "--set",
             "model.trust_remote_code=true",
         ),
     )
