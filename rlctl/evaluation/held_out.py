@@ -166,7 +166,7 @@ def _mean(values: list[Any]) -> float | None:
 
 
 def _pass_rate(scores: Scored, name: str) -> float | None:
-    """Share of completions with a raw score of 1 or more; invalid ones do not pass, failed ones do not count."""
+    """Share of completions with a raw score of 1 or more; failed ones are not counted at all."""
     judged = [row for row in scores.rows if row.outcome in ("scored", "invalid")]
     passed = [(raw := row.raw[name]) is not None and raw >= 1 for row in judged]
     return sum(passed) / len(passed) if passed else None
