@@ -18,12 +18,12 @@ from rlctl.config.yaml_marks import Path
 STAND_INS: dict[tuple[str, str], Any] = {
     ("model", "path"): "builtin:tiny-math",
     ("data", "train"): [{"path": "builtin:arithmetic"}],
-    ("rewards", "components"): [{"type": "exact_match"}],
+    ("rewards", "components"): [{"type": "repetition"}],
     ("algorithm", "type"): "grpo",
 }
 """What takes the place of a required key that is missing or wrong, so that the rest can be checked."""
 ITEM_STAND_INS: dict[Path, dict[str, Any]] = {
-    ("rewards", "components"): {"type": "exact_match"},
+    ("rewards", "components"): {"type": "repetition"},
     ("data", "train"): {"path": "builtin:arithmetic"},
     ("data", "eval"): {"path": "builtin:arithmetic"},
 }
