@@ -1,8 +1,11 @@
 """Experiment trackers, through accelerate: one set of names, histograms and tables where they exist."""
 
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
+import numpy
+import pandas
 from accelerate.tracking import (
     GeneralTracker,
     MLflowTracker,
@@ -15,7 +18,15 @@ from rlctl.config.config import Config
 from rlctl.config.dump import to_yaml
 from rlctl.errors import MissingError
 
-EXTRAS = {"tensorboard": "tensorboard", "wandb": "wandb", "trackio": "trackio", "mlflow": "mlflow"}
+HINTS = {
+    "tensorboard": "Leave it out of tracking.report_to, or write elsewhere (--output-dir).",
+    "wandb": "Log in (wandb login), or set WANDB_MODE=offline.",
+    "trackio": "Check tracking.entity, the Space that it writes to, and TRACKIO_DIR.",
+    "mlflow": "Set MLFLOW_TRACKING_URI to a server, or to a file such as sqlite:///mlflow.db.",
+}
+"""Tracker → what to do where it does not start. Each is an extra of rlctl by its own name."""
+COLUMNS = ["prompt", "completion", "total", "outcome"]
+"""What a table of samples shows."""
 
 
 class Trackers:
@@ -38,7 +49,7 @@ class Trackers:
                 tracker.tracker.add_text(
                     "config", "\n".join(f"    {line}" for line in to_yaml(config).splitlines())
                 )
-            else:
+            elif name != "trackio":  # it got the config when it started
                 tracker.store_init_configuration(flatten(config.model_dump(mode="json")))
 
     def log(self, step: int, metrics: dict[str, Any]) -> None:
@@ -48,44 +59,34 @@ class Trackers:
             tracker.log(known, step=step)
 
     def log_rewards(self, step: int, values: dict[str, list[float]]) -> None:
-        """Distributions of rewards, as histograms in TensorBoard and wandb."""
-        for name, numbers in values.items():
-            if not numbers:
-                continue
-            if "tensorboard" in self.trackers:
-                import numpy
-
-                self.trackers["tensorboard"].tracker.add_histogram(
-                    name, numpy.asarray(numbers), global_step=step
-                )
-            if "wandb" in self.trackers:
-                import wandb
-
-                self.trackers["wandb"].log({f"{name}_histogram": wandb.Histogram(numbers)}, step=step)
+        """Distributions of rewards, as histograms; mlflow has none."""
+        known = {name: numbers for name, numbers in values.items() if numbers}
+        for name, tracker in self.trackers.items():
+            if name == "tensorboard":
+                for key, numbers in known.items():
+                    tracker.tracker.add_histogram(key, numpy.asarray(numbers), global_step=step)
+            elif name in ("wandb", "trackio"):
+                histogram = import_module(name).Histogram
+                drawn = {f"{key}_histogram": histogram(numbers) for key, numbers in known.items()}
+                tracker.log(drawn, step=step)
 
     def log_samples(self, step: int, rows: list[dict[str, Any]]) -> None:
-        """Scored completions: a table in wandb, trackio and mlflow, text in TensorBoard."""
+        """Scored completions of one split: a table in wandb, trackio and mlflow, text in TensorBoard."""
         if not rows:
             return
-        columns = ["prompt", "completion", "total", "outcome"]
-        data = [[_text(row.get(column)) for column in columns] for row in rows]
+        title = f"{rows[0]['split']}_samples"  # a name of its own: training and evaluation share steps
+        data = [[_text(row.get(column)) for column in COLUMNS] for row in rows]
         for name, tracker in self.trackers.items():
             if name == "wandb":
-                tracker.log_table("samples", columns=columns, data=data, step=step)
+                tracker.log_table(title, columns=COLUMNS, data=data, step=step)
             elif name == "tensorboard":
-                tracker.tracker.add_text("samples", markdown_table(columns, data), global_step=step)
+                tracker.tracker.add_text(title, markdown_table(COLUMNS, data), global_step=step)
             elif name == "trackio":
-                import pandas
-                import trackio
-
-                tracker.log(
-                    {"samples": trackio.Table(dataframe=pandas.DataFrame(data, columns=columns))}, step=step
-                )
-            elif name == "mlflow":
-                import mlflow
-
-                content = {column: [line[i] for line in data] for i, column in enumerate(columns)}
-                mlflow.log_table({"step": [step] * len(data), **content}, artifact_file="samples.json")
+                table = import_module("trackio").Table(dataframe=pandas.DataFrame(data, columns=COLUMNS))
+                tracker.log({title: table}, step=step)
+            else:  # a file per step: mlflow's own log_table reads all former rows again at every call
+                content = {"columns": COLUMNS, "data": data}
+                import_module("mlflow").log_dict(content, f"{title}/{step:06}.json")
 
     def close(self) -> None:
         """Flush and finish every tracker."""
@@ -109,21 +110,30 @@ def _start(name: str, config: Config, folder: Path) -> GeneralTracker:
             )
         elif name == "trackio":
             tracker = TrackioTracker(
-                tracking.project, name=run, group=tracking.group, space_id=tracking.entity
+                tracking.project,
+                name=run,
+                group=tracking.group,
+                space_id=tracking.entity,
+                config=flatten(config.model_dump(mode="json")),
             )
         else:
-            tags = {"group": tracking.group or "", **dict.fromkeys(tracking.tags, "true")}
+            tags = dict.fromkeys(tracking.tags, "true")
+            if tracking.group is not None:
+                tags["group"] = tracking.group
             tracker = MLflowTracker(experiment_name=tracking.project, run_name=run, tags=tags)
         tracker.start()
     except ImportError as error:
         raise MissingError(
-            f"the tracker {name!r} is not installed", hint=f"pip install 'rlctl[{EXTRAS[name]}]'"
+            f"the tracker {name!r} is not installed",
+            where="tracking.report_to",
+            hint=f"pip install 'rlctl[{name}]'",
         ) from error
     except Exception as error:
+        reason = (str(error).strip() or type(error).__name__).splitlines()[0]
         raise MissingError(
-            f"the tracker {name!r} did not start: {error}",
+            f"the tracker {name!r} did not start: {reason[:300]}",
             where="tracking.report_to",
-            hint="Log in to it, set its offline mode, or leave it out of tracking.report_to.",
+            hint=HINTS[name],
         ) from error
     return tracker
 

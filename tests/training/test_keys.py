@@ -428,9 +428,7 @@ CASES: dict[str, Case] = {
     # evaluation and trackers
     "eval.num_samples": Case(2, held_out(sum), 3 * len(PROMPTS), TEN),
     "eval.batch_size": Case(2, held_out(list), [2] * 6, TEN),
-    "tracking.report_to": Case(
-        ["tensorboard"], trained(lambda run: len([*run.rglob("events*")])), 1, TEN
-    ),
+    "tracking.report_to": Case(["tensorboard"], trained(lambda run: len([*run.rglob("events*")])), 1, TEN),
     "tracking.project": Case("mine", tracker("WandBTracker", "place", "wandb"), ("mine",)),
     "tracking.entity": Case("us", tracker("WandBTracker", "entity", "wandb"), "us"),
     "tracking.group": Case("g", tracker("WandBTracker", "group", "wandb"), "g"),
