@@ -24,7 +24,7 @@ class Generation(Section):
     repetition_penalty: Annotated[float, Field(gt=0)] = 1.0
     """Divide the logits of tokens that were used already; 1 for none."""
     engine: Literal["auto", "transformers"] = "auto"
-    """What generates. auto: transformers."""
+    """What generates. auto: transformers, the only one so far."""
 
 
 class Grpo(Section):

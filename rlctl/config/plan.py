@@ -28,6 +28,8 @@ class Plan:
         num_iterations: Optimizer steps on the same completions.
         per_device_train_batch_size: Completions per forward pass and process.
         gradient_accumulation_steps: Forward passes per optimizer step and process.
+        engine: What generates the completions.
+        max_completion_length: Tokens of a completion, at most.
         max_length: Tokens of prompt and completion together, at most.
         num_prompts: Training prompts; None where unknown.
         steps: Optimizer steps of the whole run; None where it depends on an unknown number of prompts.
@@ -43,6 +45,8 @@ class Plan:
     num_iterations: int
     per_device_train_batch_size: int
     gradient_accumulation_steps: int
+    engine: str
+    max_completion_length: int
     max_length: int
     num_prompts: int | None
     steps: int | None
@@ -73,7 +77,7 @@ class Plan:
 
     def describe(self) -> list[str]:
         """The plan as lines of text."""
-        lines = [self._geometry(), self._micro_batches(), self._length()]
+        lines = [self._geometry(), self._micro_batches(), self._generation(), self._length()]
         if self.num_iterations > 1:
             lines.append(f"reuse: {self.num_iterations} optimizer steps on the same completions")
         if self.evaluations:
@@ -94,6 +98,10 @@ class Plan:
             f"{_count(self.num_processes, 'process')} × " if self.num_processes > 1 else ""
         ) + f"{_count(self.gradient_accumulation_steps, 'forward pass')}"
         return f"in memory: {share} of {_count(self.per_device_train_batch_size, 'completion')}"
+
+    def _generation(self) -> str:
+        longest = _count(self.max_completion_length, "token")
+        return f"generation: by {self.engine}, at most {longest} a completion"
 
     def _length(self) -> str:
         if self.steps is None:
@@ -131,6 +139,8 @@ def make_plan(config: Config, num_processes: int = 1, num_prompts: int | None = 
         num_iterations=algorithm.num_iterations,
         per_device_train_batch_size=batch,
         gradient_accumulation_steps=share // batch,
+        engine="transformers" if config.generation.engine == "auto" else config.generation.engine,
+        max_completion_length=config.generation.max_completion_length,
         max_length=config.data.max_length,
         num_prompts=num_prompts,
         steps=steps,

@@ -78,12 +78,8 @@ def evaluate(
     )
     sampled = generate_all(num_samples=count, seed=config.run.seed)
     greedy = generate_all(greedy=True)
-    sampled_scores = score(scorer, prompts, sampled)
-    greedy_scores = score(scorer, prompts, greedy)
-    rows = [
-        *log_rows(prompts, sampled, sampled_scores, step=step, greedy=False),
-        *log_rows(prompts, greedy, greedy_scores, step=step, greedy=True),
-    ]
+    sampled_scores, sampled_rows = score(scorer, prompts, sampled, step=step, greedy=False)
+    greedy_scores, greedy_rows = score(scorer, prompts, greedy, step=step, greedy=True)
     reward = clustered_mean(sampled_scores.totals, count)
     first = config.rewards.components[0].name
     metrics = {
@@ -100,11 +96,23 @@ def evaluate(
         "val/failed_fraction": _share(sampled_scores, "failed"),
         "val/completion_length": _mean([float(len(one.ids)) for each in sampled for one in each]),
     }
-    return HeldOut({name: value for name, value in metrics.items() if value is not None}, reward, rows)
+    known = {name: value for name, value in metrics.items() if value is not None}
+    return HeldOut(known, reward, [*sampled_rows, *greedy_rows])
 
 
-def score(scorer: Scorer, prompts: list[dict[str, Any]], completions: list[list[Completion]]) -> Scored:
-    """Score every completion of every prompt, in order, before normalisation over groups or batches."""
+def score(
+    scorer: Scorer,
+    prompts: list[dict[str, Any]],
+    completions: list[list[Completion]],
+    *,
+    step: int,
+    greedy: bool,
+) -> tuple[Scored, list[dict[str, Any]]]:
+    """Score every completion of every prompt, in order, before normalisation over groups or batches.
+
+    Returns:
+        The scores, and the rows for `completions.jsonl`.
+    """
     flat = [one for each in completions for one in each]
     per_prompt = len(completions[0])
     repeated = [row for row in prompts for _ in range(per_prompt)]
@@ -116,30 +124,22 @@ def score(scorer: Scorer, prompts: list[dict[str, Any]], completions: list[list[
         columns=columns,
         group_size=per_prompt,
     )
-    return scorer.score(batch, normalize=False)
-
-
-def log_rows(
-    prompts: list[dict[str, Any]],
-    completions: list[list[Completion]],
-    scores: Scored,
-    *,
-    step: int,
-    greedy: bool,
-) -> list[dict[str, Any]]:
-    """The rows of one evaluation for `completions.jsonl`."""
-    flat = [(row, one) for row, each in zip(prompts, completions, strict=True) for one in each]
-    return [
+    scored = scorer.score(batch, normalize=False)
+    values = batch.values(scorer.columns)
+    rows = [
         {
             "step": step,
             "split": "eval",
             "greedy": greedy,
-            "prompt": row["prompt"],
-            "completion": one.text,
-            **scored.as_dict(),
+            "prompt": batch.prompts[i],
+            "completion": batch.texts[i],
+            **row.as_dict(),
+            "columns": values[i],
+            "extra": {name: extra[i] for name, extra in scored.extras.items()},
         }
-        for (row, one), scored in zip(flat, scores.rows, strict=True)
+        for i, row in enumerate(scored.rows)
     ]
+    return scored, rows
 
 
 def clustered_mean(values: list[float | None], per_prompt: int) -> Estimate:

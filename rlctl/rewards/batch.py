@@ -1,5 +1,6 @@
 """What is scored together: completions with their prompts and columns, as text or as chat messages."""
 
+import math
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -62,6 +63,11 @@ class Batch:
             trainer_state=self.trainer_state,
         )
 
+    def values(self, names: Iterable[str]) -> list[dict[str, Any]]:
+        """These columns of each row, as far as they are there, for a log in JSON."""
+        present = {name: self.columns[name] for name in names if name in self.columns}
+        return [{name: plain(values[i]) for name, values in present.items()} for i in range(len(self))]
+
     def for_worker(self, columns: frozenset[str] | None) -> "Batch":
         """The same without what the reward does not read, so that little is sent to its process.
 
@@ -70,6 +76,19 @@ class Batch:
         """
         kept = {name: v for name, v in self.columns.items() if columns is None or name in columns}
         return Batch(self.prompts, self.completions, kept, 1, plain_state(self.trainer_state))
+
+
+def plain(value: Any) -> Any:
+    """The same value as JSON can hold it; what JSON cannot hold (NaN, infinity, a date) becomes text."""
+    if value is None or isinstance(value, str | int):
+        return value
+    if isinstance(value, float):
+        return value if math.isfinite(value) else str(value)
+    if isinstance(value, dict):
+        return {str(name): plain(one) for name, one in value.items()}
+    if isinstance(value, list | tuple):
+        return [plain(one) for one in value]
+    return str(value)
 
 
 def text_of(value: Any) -> str:

@@ -6,7 +6,6 @@ worker process or in the training process alike.
 
 import asyncio
 import inspect
-import math
 import threading
 import traceback
 from collections.abc import Callable, Coroutine, Iterable, Mapping
@@ -17,7 +16,7 @@ from typing import Any
 
 from rlctl.config.component import Component
 from rlctl.errors import RewardError
-from rlctl.rewards.batch import Batch, as_messages
+from rlctl.rewards.batch import Batch, as_messages, plain
 from rlctl.rewards.outcome import Failed, Score, as_score
 from rlctl.rewards.signature import Signature
 
@@ -252,7 +251,7 @@ class _Log:
         values = [values] if self.rows == 1 and not isinstance(values, list) else list(values)
         if len(values) != self.rows:
             raise ValueError(f"log_extra({column!r}) got {len(values)} values for {self.rows} completions")
-        self.extras[str(column)] = [_loggable(value) for value in values]
+        self.extras[str(column)] = [plain(value) for value in values]
 
     def metric(self, name: str, value: float) -> None:
         number = as_score(value)
@@ -287,12 +286,6 @@ def _as_list(result: Any) -> list[Any] | None:
     if callable(getattr(result, "tolist", None)):
         result = result.tolist()
     return list(result) if isinstance(result, Iterable) else None
-
-
-def _loggable(value: Any) -> Any:
-    if isinstance(value, float):
-        return value if math.isfinite(value) else str(value)
-    return value if value is None or isinstance(value, str | int) else str(value)
 
 
 def _plain(function: Any) -> Any:

@@ -83,6 +83,11 @@ class Scorer:
             else _Here(part, timeout)
         )
 
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """Columns of the data that the parts read, as far as they say."""
+        return tuple(dict.fromkeys(name for part in self.rewards.components for name in part.columns()))
+
     def __enter__(self) -> Self:
         return self
 

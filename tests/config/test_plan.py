@@ -93,12 +93,13 @@ def test_the_plan_in_words():
     assert plan.describe() == [
         "one step: 16 prompts × 8 generations = 128 completions, at most 65,536 tokens",
         "in memory: 2 processes × 1 forward pass of 64 completions",
+        "generation: by transformers, at most 256 tokens a completion",
         "length: 1,000 steps, 2 passes over 4,000 prompts",
         "reuse: 2 optimizer steps on the same completions",
         "held-out evaluation: after steps 0, 1000",
         "checkpoints: after steps 100, 200, 300, …, 900, 1000, the newest 3 stay",
     ]
-    assert make_plan(config(num_epochs=1.0)).describe()[2] == "length: 1 pass over the prompts"
+    assert make_plan(config(num_epochs=1.0)).describe()[3] == "length: 1 pass over the prompts"
 
 
 def test_a_batch_that_does_not_divide_is_explained():

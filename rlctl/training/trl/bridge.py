@@ -42,7 +42,7 @@ class RewardBridge:
         self.tokens = 0
         self.rows: list[dict[str, Any]] = []
         self._scored: Scored | None = None
-        self._texts: list[tuple[Any, str]] = []
+        self._batch: Batch | None = None
         self._step = 0
 
     def __call__(
@@ -70,7 +70,7 @@ class RewardBridge:
         )
         self._scored = self.scorer.score(batch, exchange=self.exchange)
         self.tokens += sum(self.exchange([sum(map(len, completion_ids))]))
-        self._texts = list(zip(prompts, batch.texts, strict=True))
+        self._batch = batch
         self._step = trainer_state.global_step + 1
         self.seconds += time.perf_counter() - start
         return self._scored.totals
@@ -78,23 +78,24 @@ class RewardBridge:
     def on_scored(self, advantages: list[float]) -> list[bool]:
         """Log the batch with the advantages that TRL computed; say which rows take part in the update."""
         assert self._scored is not None
+        assert self._batch is not None
         keep = [total is not None for total in self._scored.totals]
         if self.drop_dead_groups:
             live = live_rows(self._scored.totals, self.group_size)
             keep = [kept and alive for kept, alive in zip(keep, live, strict=True)]
+        columns = self._batch.values(self.scorer.columns)
         rows = [
             {
                 "step": self._step,
                 "split": "train",
-                "prompt": prompt,
-                "completion": completion,
+                "prompt": self._batch.prompts[i],
+                "completion": self._batch.texts[i],
                 **row.as_dict(),
-                "advantage": advantage if kept else None,
-                **{name: values[i] for name, values in self._scored.extras.items()},
+                "advantage": advantages[i] if keep[i] else None,
+                "columns": columns[i],
+                "extra": {name: values[i] for name, values in self._scored.extras.items()},
             }
-            for i, ((prompt, completion), row, advantage, kept) in enumerate(
-                zip(self._texts, self._scored.rows, advantages, keep, strict=True)
-            )
+            for i, row in enumerate(self._scored.rows)
         ]
         self.rows = self.exchange(rows)
         self.run.log_completions(self.rows)
