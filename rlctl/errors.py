@@ -11,7 +11,6 @@ EXIT_CONFIG = 2
 EXIT_DATA = 3
 EXIT_MISSING = 4
 EXIT_TRAINING = 5
-EXIT_STOPPED = 75
 
 
 class RlctlError(Exception):

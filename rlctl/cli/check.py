@@ -23,7 +23,7 @@ def run(path: str, overrides: list[str], *, as_json: bool, quiet: bool, verbose:
         return
     if not quiet:
         print_lines(f"{path} is valid", *(f"  {line}" for line in [*summary(config), *plan.describe()]))
-    print_lines(*(f"note: {notice}" for notice in found))
+        print_lines(*(f"note: {notice}" for notice in found))
     if verbose:
         from rlctl.config.dump import to_yaml
 

@@ -1,5 +1,6 @@
 """`rlctl init`: a template of the package becomes the user's own files. Nothing is ever overwritten."""
 
+import shlex
 from importlib.resources import as_file, files
 from pathlib import Path
 
@@ -56,7 +57,12 @@ def run(template: str, output: str, *, as_json: bool) -> None:
     if as_json:
         print_json({"template": template, "written": written})
     else:
-        print_lines(f"wrote {', '.join(written)}", f"next: rlctl check {target}, then rlctl train {target}")
+        place = shlex.quote(str(target))
+        print_lines(
+            f"wrote {', '.join(written)}",
+            f"next: rlctl check {place}, then rlctl train {place}",
+            "for completion in an editor: rlctl schema > rlctl.schema.json, beside it",
+        )
 
 
 def _refuse_existing(copies: list[Path], template: str) -> None:

@@ -2,6 +2,7 @@
 
 import json
 import os
+import signal
 from typing import Any
 
 from rlctl.cli.output import console, print_json, print_lines, stdout_kept_for
@@ -22,12 +23,19 @@ def run(
     if dry_run:
         _print_plan(config, as_json=as_json)
         return
+    for ending in (signal.SIGTERM, signal.SIGUSR1):
+        signal.signal(ending, _interrupt)
     with stdout_kept_for(as_json):
         from rlctl.training.train import train
 
         result = train(config, console=console(stderr=as_json), quiet=quiet)
     if as_json:
         print_json(result.summary)
+
+
+def _interrupt(number: int, frame: object) -> None:
+    """A signal that ends the run does it like Ctrl-C: workers stop, and the run's status says so."""
+    raise KeyboardInterrupt
 
 
 def _print_plan(config: Config, *, as_json: bool) -> None:

@@ -88,6 +88,13 @@ def _algorithm(config: Config) -> Iterator[Finding]:
             "give at least that much, or leave it out",
             reads=(("algorithm", "epsilon"),),
         )
+    if config.rewards.aggregate == "normalize_then_sum" and algorithm.scale_rewards == "group":
+        yield Finding(
+            ("algorithm", "scale_rewards"),
+            "`group` would scale every group again, which undoes `rewards.aggregate: normalize_then_sum`",
+            "set it to batch, which is GDPO, or to none",
+            reads=(("rewards", "aggregate"),),
+        )
     settings = algorithm.model_dump(exclude={"type", "trl"})
     for key, message, suggestion in catalogue.problems(algorithm.type, algorithm.trl, settings):
         yield Finding(("algorithm", "trl", key), message, suggestion)

@@ -153,7 +153,13 @@ def _fill_in(data: dict[str, Any], name: str | None) -> None:
             run["output_dir"] = os.path.abspath(os.path.expanduser(where))
     rows = data.get("data")
     training = data.setdefault("training", {})
-    if isinstance(rows, dict) and rows.get("eval") is None and isinstance(training, dict):
+    if not isinstance(rows, dict) or rows.get("eval") is not None:
+        return
+    if "eval" in rows:  # `eval: null` switches it off, as after `--set data.eval=null`, whatever else is set
+        data.pop("eval", None)
+        if isinstance(training, dict):
+            training.pop("eval_steps", None)
+    if isinstance(training, dict):
         training.setdefault("eval_steps", None)
 
 

@@ -10,7 +10,7 @@ from rlctl.config.base import Section
 class Training(Section):
     """Optimisation, batches, checkpoints."""
 
-    learning_rate: Annotated[float, Field(gt=0)] = 1e-6
+    learning_rate: Annotated[float, Field(gt=0, le=1e30)] = 1e-6
     """Peak learning rate; about 1e-6 for all weights of a large model, 1e-5 to 1e-4 for LoRA."""
     max_steps: Annotated[int, Field(ge=1)] | None = None
     """Optimizer steps; instead of `num_epochs`."""

@@ -160,7 +160,8 @@ _REFUSED_BECAUSE: dict[str, tuple[str, ...]] = {
     "GRPO needs full groups, so the batch cannot shrink; lower `training.per_device_train_batch_size`": (
         "auto_find_batch_size",
     ),
-    "rlctl saves on signals by itself; leave it out": ("enable_jit_checkpoint",),
+    "saving on signals is not in this version; leave it out": ("enable_jit_checkpoint",),
+    "a loss that is not finite is always shown; leave it out": ("logging_nan_inf_filter",),
     "rewards read the columns of the data, so they all stay; leave it out": ("remove_unused_columns",),
     "rlctl shows its own progress; `--quiet` turns it off": ("disable_tqdm",),
     "it is an old name; write `activation_checkpointing_kwargs`": ("gradient_checkpointing_kwargs",),

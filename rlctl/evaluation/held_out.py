@@ -2,14 +2,14 @@
 
 import math
 import statistics
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
 from rlctl.config.config import Config
 from rlctl.generation.local import Completion, Prompt, generate
-from rlctl.rewards.compose import Batch, Scored, Scorer
+from rlctl.rewards.compose import Batch, Row, Scorer
 
 
 @dataclass(frozen=True)
@@ -27,6 +27,21 @@ class Estimate:
     std: float | None
     n: int
     half_width: float | None
+
+
+@dataclass(frozen=True)
+class Share:
+    """This process's part of the scoring.
+
+    Args:
+        rank: Its place among the processes.
+        processes: How many there are.
+        exchange: Gathers a list over all processes in rank order.
+    """
+
+    rank: int
+    processes: int
+    exchange: Callable[[list], list]
 
 
 @dataclass(frozen=True)
@@ -53,6 +68,7 @@ def evaluate(
     *,
     step: int,
     template_arguments: Mapping[str, Any] | None = None,
+    share: Share | None = None,
 ) -> HeldOut:
     """Sample and score held-out prompts, and complete each once greedily.
 
@@ -64,6 +80,8 @@ def evaluate(
         config: Generation and evaluation settings, and the seed.
         step: Training step that the rows are logged under.
         template_arguments: Arguments of the chat template.
+        share: Which part of the scoring this process does; None for all of it. Every process generates
+            everything, because sampling by parts would draw other completions than one process does.
     """
     texts: list[Prompt] = [row["prompt"] for row in prompts]
     count = config.eval.num_samples
@@ -75,25 +93,26 @@ def evaluate(
         config.generation,
         batch_size=config.eval.batch_size,
         template_arguments=template_arguments,
+        more=config.algorithm.trl.get("generation_kwargs"),
     )
     sampled = generate_all(num_samples=count, seed=config.run.seed)
     greedy = generate_all(greedy=True)
-    sampled_scores, sampled_rows = score(scorer, prompts, sampled, step=step, greedy=False)
-    greedy_scores, greedy_rows = score(scorer, prompts, greedy, step=step, greedy=True)
-    reward = clustered_mean(sampled_scores.totals, count)
+    sampled_scores, sampled_rows = score(scorer, prompts, sampled, step=step, greedy=False, share=share)
+    greedy_scores, greedy_rows = score(scorer, prompts, greedy, step=step, greedy=True, share=share)
+    reward = clustered_mean([row.total for row in sampled_scores], count)
     first = config.rewards.components[0].name
     metrics = {
         "val/reward": reward.mean,
         "val/reward_std": reward.std,
         "val/reward_ci95": reward.half_width,
         **{
-            f"val/{part.name}": _mean([row.raw[part.name] for row in sampled_scores.rows])
+            f"val/{part.name}": _mean([row.raw[part.name] for row in sampled_scores])
             for part in config.rewards.components
         },
         "val/accuracy": _pass_rate(sampled_scores, first),
         "val/greedy_accuracy": _pass_rate(greedy_scores, first),
-        "val/invalid_fraction": _share(sampled_scores, "invalid"),
-        "val/failed_fraction": _share(sampled_scores, "failed"),
+        "val/invalid_fraction": _fraction(sampled_scores, "invalid"),
+        "val/failed_fraction": _fraction(sampled_scores, "failed"),
         "val/completion_length": _mean([float(len(one.ids)) for each in sampled for one in each]),
     }
     known = {name: value for name, value in metrics.items() if value is not None}
@@ -107,24 +126,27 @@ def score(
     *,
     step: int,
     greedy: bool,
-) -> tuple[Scored, list[dict[str, Any]]]:
+    share: Share | None = None,
+) -> tuple[list[Row], list[dict[str, Any]]]:
     """Score every completion of every prompt, in order, before normalisation over groups or batches.
 
     Returns:
-        The scores, and the rows for `completions.jsonl`.
+        The scores, and the rows for `completions.jsonl`; of all processes.
     """
-    flat = [one for each in completions for one in each]
-    per_prompt = len(completions[0])
-    repeated = [row for row in prompts for _ in range(per_prompt)]
-    columns = {name: [row[name] for row in repeated] for name in prompts[0] if name != "prompt"}
-    columns["completion_ids"] = [one.ids for one in flat]
+    exchange = share.exchange if share else None
+    if share is not None:
+        first, last = (len(prompts) * place // share.processes for place in (share.rank, share.rank + 1))
+        prompts, completions = prompts[first:last], completions[first:last]
+    pairs = [(row, one) for row, each in zip(prompts, completions, strict=True) for one in each]
+    names = [name for name in (prompts[0] if prompts else ()) if name != "prompt"]
+    columns = {name: [row[name] for row, _ in pairs] for name in names}
     batch = Batch(
-        prompts=[row["prompt"] for row in repeated],
-        completions=[one.text for one in flat],
-        columns=columns,
-        group_size=per_prompt,
+        prompts=[row["prompt"] for row, _ in pairs],
+        completions=[one.text for _, one in pairs],
+        columns={**columns, "completion_ids": [one.ids for _, one in pairs]},
+        group_size=len(completions[0]) if completions else 1,
     )
-    scored = scorer.score(batch, normalize=False)
+    scored = scorer.score(batch, exchange=exchange, normalize=False)
     values = batch.values(scorer.columns)
     rows = [
         {
@@ -139,7 +161,7 @@ def score(
         }
         for i, row in enumerate(scored.rows)
     ]
-    return scored, rows
+    return scored.everywhere, exchange(rows) if exchange else rows
 
 
 def clustered_mean(values: list[float | None], per_prompt: int) -> Estimate:
@@ -165,12 +187,12 @@ def _mean(values: list[Any]) -> float | None:
     return statistics.fmean(known) if known else None
 
 
-def _pass_rate(scores: Scored, name: str) -> float | None:
+def _pass_rate(rows: list[Row], name: str) -> float | None:
     """Share of completions with a raw score of 1 or more; failed ones are not counted at all."""
-    judged = [row for row in scores.rows if row.outcome in ("scored", "invalid")]
+    judged = [row for row in rows if row.outcome in ("scored", "invalid")]
     passed = [(raw := row.raw[name]) is not None and raw >= 1 for row in judged]
     return sum(passed) / len(passed) if passed else None
 
 
-def _share(scores: Scored, outcome: str) -> float:
-    return sum(row.outcome == outcome for row in scores.rows) / len(scores.rows)
+def _fraction(rows: list[Row], outcome: str) -> float:
+    return sum(row.outcome == outcome for row in rows) / len(rows)

@@ -55,6 +55,7 @@ def generate(
     batch_size: int = 64,
     seed: int = 0,
     template_arguments: Mapping[str, Any] | None = None,
+    more: Mapping[str, Any] | None = None,
 ) -> list[list[Completion]]:
     """Complete each prompt `num_samples` times.
 
@@ -68,6 +69,7 @@ def generate(
         batch_size: Completions that are generated together.
         seed: Seed of the sampling.
         template_arguments: Arguments of the chat template.
+        more: Further settings of the library (`algorithm.trl.generation_kwargs`), the same as in training.
 
     Returns:
         N lists of `num_samples` completions, in the order of the prompts.
@@ -76,7 +78,9 @@ def generate(
     # Equal lengths run together: less padding, and the result does not depend on the order of the data.
     order = sorted(range(len(ids)), key=lambda i: len(ids[i]))
     per_batch = max(1, batch_size // num_samples)
-    config = generation_config(model, tokenizer, settings, greedy=greedy, num_samples=num_samples)
+    config = generation_config(
+        model, tokenizer, settings, greedy=greedy, num_samples=num_samples, more=more or {}
+    )
     completions: list[list[Completion]] = [[] for _ in ids]
     with torch.no_grad(), _evaluating(model), _seeded(seed, model.device):
         for start in range(0, len(order), per_batch):
@@ -93,7 +97,13 @@ def generate(
 
 
 def generation_config(
-    model: Any, tokenizer: Any, settings: Generation, *, greedy: bool, num_samples: int = 1
+    model: Any,
+    tokenizer: Any,
+    settings: Generation,
+    *,
+    greedy: bool,
+    num_samples: int = 1,
+    more: Mapping[str, Any],
 ) -> GenerationConfig:
     """The library's settings for these; every end token that the model declares ends a completion."""
     ends = model.generation_config.eos_token_id
@@ -107,6 +117,7 @@ def generation_config(
         "eos_token_id": ends,
         "repetition_penalty": settings.repetition_penalty,
         "disable_compile": True,
+        **more,
     }
     if greedy:
         if num_samples > 1:

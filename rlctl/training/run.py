@@ -16,7 +16,7 @@ from typing import Any
 
 from rlctl.config.config import Config
 from rlctl.config.dump import to_yaml
-from rlctl.errors import UsageError
+from rlctl.errors import RlctlError, UsageError
 from rlctl.training.faults import explain
 from rlctl.training.provenance import now, provenance
 
@@ -62,19 +62,29 @@ class Run:
         if self.main:
             refuse_existing(self.config)
             try:
+                self.path.parent.mkdir(parents=True, exist_ok=True)
+                self.path.mkdir()  # of two runs that start together with one name, one gets the folder
+            except FileExistsError:
+                raise name_taken(self.path) from None
+            except OSError as error:
+                raise self._unwritable(error) from error
+            try:
                 self._begin()
             except OSError as error:
                 shutil.rmtree(self.path, ignore_errors=True)
-                message = f"cannot write here ({error.strerror})"
-                unwritable = UsageError(message, where=str(error.filename or self.path), hint=ELSEWHERE)
-                raise explain(error, self.config) or unwritable from error
+                raise self._unwritable(error) from error
         return self
 
     def _begin(self) -> None:
-        self.logs.mkdir(parents=True)
+        self.logs.mkdir()
         (self.path / "config.yaml").write_text(to_yaml(self.config), encoding="utf-8")
         self.record = {**provenance(self.config), "start": now(), "status": "running"}
         self._write_record()
+
+    def _unwritable(self, error: OSError) -> RlctlError:
+        message = f"cannot write here ({error.strerror})"
+        where = str(error.filename or self.path)
+        return explain(error, self.config) or UsageError(message, where=where, hint=ELSEWHERE)
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
@@ -147,12 +157,7 @@ def refuse_existing(config: Config) -> None:
     """
     path = folder_of(config)
     if path.exists():
-        raise UsageError(
-            f"the run {config.run.name!r} exists",
-            where=str(path),
-            hint=f"Give it another name (--set run.name={free_name(path)}), another place (--output-dir), "
-            "or remove the folder.",
-        )
+        raise name_taken(path)
     parent = next(folder for folder in path.parents if folder.exists())
     if not parent.is_dir() or not os.access(parent, os.W_OK):
         raise UsageError(
@@ -160,6 +165,16 @@ def refuse_existing(config: Config) -> None:
             where=str(parent),
             hint=ELSEWHERE,
         )
+
+
+def name_taken(path: Path) -> UsageError:
+    """That a run of this name is there already, and the ways out."""
+    return UsageError(
+        f"the run {path.name!r} exists",
+        where=str(path),
+        hint=f"Give it another name (--set run.name={free_name(path)}), another place (--output-dir), "
+        "or remove the folder.",
+    )
 
 
 def free_name(path: Path) -> str:

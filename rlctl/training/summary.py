@@ -90,7 +90,7 @@ class Summary:
         view.notice("")
         for name, path in self.paths.items():
             view.notice(f"{name:12} {path}")
-        view.notice(f"{self.steps} steps in {self.seconds:.0f} s")
+        view.notice(f"{self.steps} step{'s' * (self.steps != 1)} in {self.seconds:.0f} s")
 
     def lines(self) -> list[str]:
         """The table as plain text."""

@@ -84,7 +84,8 @@ def calm_libraries() -> None:
 
     warnings.filterwarnings("ignore", category=FutureWarning, module=r"transformers|trl|peft|accelerate")
     warnings.filterwarnings("ignore", message=".*pin_memory.*no accelerator")
-    logging.getLogger("trl").setLevel(logging.ERROR)
+    for name in ("trl", "huggingface_hub"):
+        logging.getLogger(name).setLevel(logging.ERROR)
     transformers.logging.set_verbosity_error()
     transformers.logging.disable_progress_bar()
     datasets.disable_progress_bars()

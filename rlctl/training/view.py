@@ -22,6 +22,7 @@ SHOWN = (
     ("train/reward", "reward", "{:.3f}"),
     ("train/reward_std", "std", "{:.3f}"),
     ("train/invalid_fraction", "invalid", "{:.1%}"),
+    ("train/not_applicable_fraction", "not applicable", "{:.1%}"),
     ("train/failed_fraction", "failed", "{:.1%}"),
     ("train/dead_group_fraction", "dead groups", "{:.0%}"),
     ("train/kl_div", "KL", "{:.4f}"),
@@ -164,4 +165,5 @@ def sparkline(values: list[float], width: int = 30) -> str:
 
 def _shown(key: str, metrics: dict[str, Any]) -> bool:
     value = metrics.get(key)
-    return value is not None and not (key == "train/failed_fraction" and value == 0)
+    unusual = key in ("train/failed_fraction", "train/not_applicable_fraction")
+    return value is not None and not (unusual and value == 0)

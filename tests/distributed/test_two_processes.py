@@ -38,7 +38,7 @@ def write_config(folder: Path, model: Path) -> Path:
     ]
     (folder / "data.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
     config = {
-        "model": {"path": str(model), "device": "cpu"},
+        "model": {"path": str(model)},
         "data": {"train": {"path": "data.jsonl"}, "max_length": 64},
         "rewards": {
             "max_failure_rate": 1.0,

@@ -282,9 +282,9 @@ def test_numbers_that_are_no_longer_finite(
     steps: int, tmp_path: Path, tiny_model_folder: Path, capfd: pytest.CaptureFixture
 ) -> None:
     """Beyond measure: the second step has nothing to sample from, the last has nothing to save."""
-    change = reward("def score(completions, **k): return [1000 * i for i in range(len(completions))]")
+    change = reward("def score(completions, **k): return [1e14 * i for i in range(len(completions))]")
     config = merged(small_config(tmp_path, tiny_model_folder), change(tmp_path, tiny_model_folder))
-    training = {"learning_rate": 3e38, "max_grad_norm": 0.0, "optim": "sgd", "max_steps": steps}
+    training = {"learning_rate": 1e30, "max_grad_norm": 0.0, "optim": "sgd", "max_steps": steps}
     changes = {"algorithm": {"scale_rewards": "none"}, "training": training}
     assert train(tmp_path, merged(config, changes)) == 5
     message = capfd.readouterr().err

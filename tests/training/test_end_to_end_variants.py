@@ -29,6 +29,11 @@ def points(completions, prompts, table=(0, 1, 2, 3), **columns):
     return values
 
 
+def only_the_first_two(completions, prompts, **columns):
+    last = prompts[-1]
+    return [5.0 if prompts[i] == last else float(i % 4 > 1) for i in range(len(prompts))]
+
+
 def flat_but_for_the_first(completions, prompts, **columns):
     return [float(i % 4) if prompts[i] == prompts[0] else 1.0 for i in range(len(prompts))]
 """
@@ -184,6 +189,7 @@ def test_normalize_then_sum_and_a_gate(tmp_path: Path, tiny_model_folder: Path) 
         tmp_path,
         tiny_model_folder,
         rewards={"aggregate": "normalize_then_sum", "components": [points, extra]},
+        algorithm={"scale_rewards": "batch"},
         training={"max_steps": 1},
     )
     rows = rows_of(trained(config).path)
@@ -193,6 +199,29 @@ def test_normalize_then_sum_and_a_gate(tmp_path: Path, tiny_model_folder: Path) 
     expected = [a[0], a[1], a[2] + b[2], a[3] + b[3]]
     assert [row["total"] for row in rows] == pytest.approx(expected * 3, rel=1e-3)
     assert rows[1]["components"]["extra"]["raw"] == 300.0
+    # GDPO (arXiv 2601.05242): the sums are standardised once more, over the batch
+    everything = expected * 3
+    advantages = [(x - fmean(everything)) / (stdev(everything) + 1e-4) for x in everything]
+    assert [row["advantage"] for row in rows] == pytest.approx(advantages, abs=1e-3)
+
+
+def test_gdpo_keeps_what_a_group_scale_would_erase(tmp_path: Path, tiny_model_folder: Path) -> None:
+    """A group in which both parts vary counts for more than one in which a single part does."""
+    both = {**places(tmp_path, args={"table": [0, 0, 1, 1]}), "name": "both"}
+    one = {**places(tmp_path, "only_the_first_two"), "name": "one"}
+    config = small_config(
+        tmp_path,
+        tiny_model_folder,
+        rewards={"aggregate": "normalize_then_sum", "components": [both, one]},
+        algorithm={"scale_rewards": "batch"},
+        training={"max_steps": 1},
+    )
+    rows = rows_of(trained(config).path)
+    part = 0.5 / (stdev([0.0, 0.0, 1.0, 1.0]) + 1e-4)
+    sums = [-2 * part, -2 * part, 2 * part, 2 * part] * 2 + [-part, -part, part, part]
+    expected = [x / (stdev(sums) + 1e-4) for x in sums]
+    assert [row["advantage"] for row in rows] == pytest.approx(expected, abs=1e-3)
+    assert abs(rows[0]["advantage"]) == pytest.approx(2 * abs(rows[8]["advantage"]), rel=1e-3)
 
 
 def test_chats_with_a_system_prompt(tmp_path: Path, tiny_chat_model_folder: Path) -> None:

@@ -94,3 +94,15 @@ def test_large_completions_are_compressed_at_the_end(tmp_path: Path, monkeypatch
     with Run(config(tmp_path)) as run:
         run.log_completions([{"completion": "x" * 200}])
     assert [file.name for file in (tmp_path / "one/logs").iterdir()] == ["completions.jsonl.gz"]
+
+
+def test_of_two_runs_at_once_one_has_the_name_and_keeps_its_folder(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Both have looked and seen nothing; the one that is late must not touch what the other has made."""
+    monkeypatch.setattr(run_module, "refuse_existing", lambda config: None)
+    with Run(config(tmp_path)) as first:
+        first.log_text("mine")
+        with pytest.raises(UsageError, match="exists"), Run(config(tmp_path)):
+            pass
+        assert "mine" in (tmp_path / "one/logs/training_log.txt").read_text()

@@ -81,7 +81,12 @@ def advantages(scale: str) -> np.ndarray:
 
 
 def reference_gradient(
-    folder: Path, recorded: dict[str, Any], keep: list[bool], loss_type: str
+    folder: Path,
+    recorded: dict[str, Any],
+    keep: list[bool],
+    loss_type: str,
+    beta: float = 0.0,
+    reference: Any = None,
 ) -> dict[str, torch.Tensor]:
     """Gradient of the loss over kept rows only, from the definition of each loss type, in one batch."""
     model = AutoModelForCausalLM.from_pretrained(folder, dtype=torch.float32)
@@ -93,21 +98,32 @@ def reference_gradient(
     ratio = torch.exp(logps - logps.detach())
     advantage = torch.tensor(advantages("group"), dtype=torch.float32).unsqueeze(1)
     token_loss = -ratio * advantage
+    if reference is not None:
+        with torch.no_grad():
+            logits = reference(
+                input_ids=torch.cat([prompt, completion], dim=1), attention_mask=attention
+            ).logits
+            ref = torch.log_softmax(logits[:, prompt.shape[1] - 1 : -1], dim=-1)
+            ref = ref.gather(2, completion.unsqueeze(2)).squeeze(2)
+        # k3 of Schulman (2020) with TRL's importance weight on it
+        token_loss = token_loss + beta * (torch.exp(ref - logps) - (ref - logps) - 1) * ratio
     mask = recorded["completion_mask"] * torch.tensor(keep).unsqueeze(1)
     kept = torch.tensor(keep)
-    if loss_type == "grpo":
+    if loss_type in ("grpo", "sapo"):  # on-policy, sapo's soft ratio has value and slope 1 as well
         rows = (token_loss * mask).sum(1) / mask.sum(1).clamp(min=1)
         loss = rows.sum() / kept.sum()
+    elif loss_type == "luspo":
+        loss = (token_loss * mask).sum() / kept.sum()
     elif loss_type == "dr_grpo":
         loss = (token_loss * mask).sum() / (kept.sum() * LENGTH)
     else:
-        assert loss_type == "dapo"
+        assert loss_type in ("dapo", "cispo", "bnpo")  # cispo has the same gradient on-policy
         loss = (token_loss * mask).sum() / mask.sum()
     loss.backward()
     return {name: p.grad.clone() for name, p in model.named_parameters() if p.grad is not None}
 
 
-@pytest.mark.parametrize("loss_type", ["grpo", "dr_grpo", "dapo"])
+@pytest.mark.parametrize("loss_type", ["grpo", "dr_grpo", "dapo", "sapo", "luspo", "cispo"])
 @pytest.mark.parametrize("drop_dead", [False, True])
 def test_update_equals_kept_rows(
     tiny_model_folder: Path, tmp_path: Path, loss_type: str, drop_dead: bool
@@ -116,7 +132,8 @@ def test_update_equals_kept_rows(
     if drop_dead:
         keep[4:8] = [False] * 4  # all rewards equal
         keep[8:12] = [False] * 4  # one reward left
-    trainer = build(tiny_model_folder, tmp_path, keep=keep, loss_type=loss_type)
+    clip = {"epsilon_high": 5.0} if loss_type == "cispo" else {}  # there it bounds the weight itself
+    trainer = build(tiny_model_folder, tmp_path, keep=keep, loss_type=loss_type, **clip)
     before = {name: p.detach().clone() for name, p in trainer.model.named_parameters()}
     trainer.train()
     expected = reference_gradient(tiny_model_folder, trainer.recorded, keep, loss_type)
@@ -128,6 +145,43 @@ def test_update_equals_kept_rows(
             )
             moved += float(expected[name].abs().sum())
     assert moved > 0
+
+
+@pytest.mark.parametrize("loss_type", ["grpo", "dapo"])
+def test_kl_term_is_of_kept_rows_too(tiny_model_folder: Path, tmp_path: Path, loss_type: str) -> None:
+    keep = [reward is not None for reward in REWARDS]
+    trainer = build(tiny_model_folder, tmp_path, keep=keep, loss_type=loss_type, beta=0.5)
+    torch.manual_seed(0)
+    with torch.no_grad():  # a reference that differs, or its gradient would be 0 at the first step
+        for parameter in trainer.ref_model.parameters():
+            parameter.add_(0.05 * torch.randn_like(parameter))
+    before = {name: p.detach().clone() for name, p in trainer.model.named_parameters()}
+    trainer.train()
+    reference = trainer.ref_model
+    plain = AutoModelForCausalLM.from_pretrained(tiny_model_folder, dtype=torch.float32)
+    plain.load_state_dict(reference.state_dict())
+    recorded = trainer.recorded
+    expected = reference_gradient(tiny_model_folder, recorded, keep, loss_type, 0.5, plain)
+    for name, parameter in trainer.model.named_parameters():
+        if name in expected:
+            moved = before[name] - parameter.detach()
+            torch.testing.assert_close(moved, expected[name], atol=5e-6, rtol=5e-4)
+
+
+def test_metrics_do_not_depend_on_the_micro_batch(tiny_model_folder: Path, tmp_path: Path) -> None:
+    """Entropy over the kept tokens of the step, whether they come in four micro-batches, sixteen or one."""
+    keep = [True] * 4 + [False] * 8 + [True] * 4
+    found = []
+    for size in (16, 4, 1):
+        out = tmp_path / str(size)
+        sizes = {"per_device_train_batch_size": size, "gradient_accumulation_steps": 16 // size}
+        trainer = build(tiny_model_folder, out, keep=keep, loss_type="dapo", entropy_coef=0.5, **sizes)
+        trainer.train()
+        weights = torch.cat([p.detach().flatten() for p in trainer.model.parameters()])
+        found.append((trainer.state.log_history[0]["entropy"], weights))
+    for entropy, weights in found[1:]:
+        assert entropy == pytest.approx(found[0][0], rel=1e-5)
+        torch.testing.assert_close(weights, found[0][1], atol=5e-6, rtol=1e-4)
 
 
 def test_all_rows_kept_is_plain_trl(tiny_model_folder: Path, tmp_path: Path) -> None:
@@ -149,7 +203,11 @@ def test_no_row_left_changes_nothing(tiny_model_folder: Path, tmp_path: Path) ->
 
 def micro_batches(keep: list[bool]) -> list[dict[str, Any]]:
     return [
-        {KEEP: torch.tensor(keep[i : i + 4]), "advantages": torch.arange(i, i + 4)}
+        {
+            KEEP: torch.tensor(keep[i : i + 4]),
+            "advantages": torch.arange(i, i + 4),
+            "completion_mask": torch.tensor(keep[i : i + 4]).int().unsqueeze(1).expand(4, 3),
+        }
         for i in range(0, len(keep), 4)
     ]
 

@@ -7,7 +7,9 @@ from rlctl.config.config import Config
 from rlctl.config.plan import Plan
 
 
-def grpo_arguments(config: Config, plan: Plan, *, output_dir: str, bf16: bool) -> dict[str, Any]:
+def grpo_arguments(
+    config: Config, plan: Plan, *, output_dir: str, bf16: bool, on_cpu: bool = False
+) -> dict[str, Any]:
     """Keyword arguments of `trl.GRPOConfig` for a config.
 
     Args:
@@ -15,6 +17,7 @@ def grpo_arguments(config: Config, plan: Plan, *, output_dir: str, bf16: bool) -
         plan: Batch geometry.
         output_dir: Folder for checkpoints.
         bf16: Whether to train in bfloat16 mixed precision.
+        on_cpu: Whether there is nothing but CPUs, whatever `model.device` says.
     """
     return {
         **catalogue.defaults("grpo"),
@@ -24,7 +27,7 @@ def grpo_arguments(config: Config, plan: Plan, *, output_dir: str, bf16: bool) -
         "output_dir": output_dir,
         "seed": config.run.seed,
         "data_seed": config.run.seed,
-        "use_cpu": config.model.device == "cpu",
+        "use_cpu": on_cpu or config.model.device == "cpu",
         "bf16": bf16,
         "fp16": False,
         "trust_remote_code": config.model.trust_remote_code,
@@ -38,7 +41,7 @@ def grpo_arguments(config: Config, plan: Plan, *, output_dir: str, bf16: bool) -
         "eval_steps": None,
         "logging_strategy": "steps",
         "logging_steps": config.training.logging_steps,
-        "logging_nan_inf_filter": False,
+        "logging_nan_inf_filter": False,  # a loss that is not finite must be seen
         "disable_tqdm": True,
         "remove_unused_columns": False,
         "reward_weights": None,

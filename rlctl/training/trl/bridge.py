@@ -101,7 +101,7 @@ class RewardBridge:
         self.run.log_completions(self.rows)
         self.statistics.update(self._scored.everywhere, group_size=self.group_size)
         metrics = batch_metrics(self._scored.everywhere, group_size=self.group_size)
-        self.pending.append({**metrics, **self._scored.metrics})
+        self.pending.append({**self._scored.metrics, **metrics})
         return keep
 
 

@@ -62,6 +62,7 @@ class RunCallback(TrainerCallback):
         self._step_seconds = 0.0
         self._steps = 0
         self._written = 0.0
+        self._warned = False
 
     def on_train_begin(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
         """Show how far there is to go."""
@@ -99,6 +100,7 @@ class RunCallback(TrainerCallback):
             self.rewards.append((state.global_step, metrics["train/reward"]))
         if not self.run.main:
             return
+        self._warn(state.global_step, metrics)
         self.run.log_metrics(state.global_step, metrics)
         self.run.log_text(self.view.line(state.global_step, metrics))
         self._write_statistics()
@@ -123,6 +125,20 @@ class RunCallback(TrainerCallback):
                 self.trackers.log(step, found.metrics)
                 self.trackers.log_samples(step, found.rows[:8])
         return found
+
+    def _warn(self, step: int, metrics: dict[str, Any]) -> None:
+        """Say it, once, where a step can have taught nothing at all."""
+        words = {
+            "train/not_applicable_fraction": "no part of the reward applied to any completion",
+            "train/invalid_fraction": "every completion was invalid",
+            "train/dead_group_fraction": "no group had completions with different rewards",
+        }
+        nothing = next((words[name] for name in words if metrics.get(name) == 1.0), None)
+        if nothing and not self._warned:
+            self._warned = True
+            line = f"warning: step {step}: {nothing}, so nothing was learnt from it"
+            self.run.log_text(line)
+            self.view.notice(line)
 
     def _write_statistics(self, *, at_once: bool = False) -> None:
         """Write `rewards.json`, once in a second at most while training goes on."""

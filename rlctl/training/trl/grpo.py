@@ -1,5 +1,6 @@
 """GRPO on TRL's trainer: our config, our composed reward, our logs (Shao et al. 2024, arXiv 2402.03300)."""
 
+import os
 import time
 from collections.abc import Callable
 from typing import Any
@@ -12,9 +13,9 @@ from trl.trainer.grpo_config import GRPOConfig
 
 from rlctl.config.config import Config
 from rlctl.config.plan import Plan, geometry_problems, make_plan
-from rlctl.errors import ConfigError, Problem
-from rlctl.evaluation.held_out import HeldOut, evaluate
-from rlctl.models.load import LoadedModel
+from rlctl.errors import ConfigError, MissingError, Problem
+from rlctl.evaluation.held_out import HeldOut, Share, evaluate
+from rlctl.models.load import LoadedModel, pick_device
 from rlctl.rewards.compose import Scorer
 from rlctl.rewards.selftest import require, run_tests
 from rlctl.training.inputs import Inputs, Objects, find_tokenizer, load_inputs
@@ -41,7 +42,7 @@ def train(config: Config, objects: Objects, view: View) -> TrainedRun:
         RlctlError: Anything that goes wrong, explained; nothing is left behind before the first step.
     """
     started = time.perf_counter()
-    state = PartialState(cpu=config.model.device == "cpu")
+    state = processes(config)
     refuse_existing(config)
     state.wait_for_everyone()  # every process has looked before the first one makes the folder
     tokenizer = find_tokenizer(config, objects)
@@ -81,6 +82,10 @@ def _train(
         view.end()
         if held_out:
             summary.after = callback.held_out(trainer.state.global_step).metrics
+    except KeyboardInterrupt:
+        view.end()
+        view.notice(f"stopped at step {trainer.state.global_step}; what was written stays in {run.path}")
+        raise
     finally:
         view.end()
         if trackers is not None:
@@ -105,7 +110,11 @@ def build_trainer(
         exchange=gather_object,
     )
     arguments = grpo_arguments(
-        config, plan, output_dir=str(run.checkpoints), bf16=mixed_precision(config, inputs.model)
+        config,
+        plan,
+        output_dir=str(run.checkpoints),
+        bf16=mixed_precision(config, inputs.model),
+        on_cpu=PartialState().device.type == "cpu",
     )
     try:
         trainer = PolicyTrainer(
@@ -120,6 +129,22 @@ def build_trainer(
     except (ValueError, NotImplementedError) as error:  # combinations that only TRL itself knows to be wrong
         raise ConfigError([Problem(str(error), ("algorithm",))]) from error
     return trainer, bridge
+
+
+def processes(config: Config) -> PartialState:
+    """The processes of this run, as a launcher started them.
+
+    Raises:
+        MissingError: The launcher announced several, and they do not find each other.
+    """
+    state = PartialState(cpu=pick_device(config.model.device).type == "cpu")
+    announced = int(os.environ.get("WORLD_SIZE", "1"))
+    if state.num_processes != announced:
+        raise MissingError(
+            f"the launcher announced {announced} processes, and this one sees {state.num_processes}",
+            hint="Start them with `accelerate launch --multi_gpu --num_processes N -m rlctl train CONFIG`.",
+        )
+    return state
 
 
 def plan_for(config: Config, inputs: Inputs, processes: int) -> Plan:
@@ -140,13 +165,14 @@ def plan_for(config: Config, inputs: Inputs, processes: int) -> Plan:
 
 
 def evaluator(policy: Any, inputs: Inputs, scorer: Scorer, config: Config) -> Callable[[int], HeldOut] | None:
-    """Evaluates the policy on the held-out prompts at a step; None where there are none.
-
-    Every process evaluates all prompts: the result is the same, and none waits for another.
-    """
+    """Evaluates the policy on the held-out prompts at a step; None where there are none."""
     if inputs.eval is None:
         return None
     prompts = list(inputs.eval.dataset)
+    state = PartialState()
+    share = (
+        Share(state.process_index, state.num_processes, gather_object) if state.num_processes > 1 else None
+    )
 
     def held_out(step: int) -> HeldOut:
         return evaluate(
@@ -157,6 +183,7 @@ def evaluator(policy: Any, inputs: Inputs, scorer: Scorer, config: Config) -> Ca
             config,
             step=step,
             template_arguments=inputs.template_arguments,
+            share=share,
         )
 
     return held_out

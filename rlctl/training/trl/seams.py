@@ -25,11 +25,25 @@ from rlctl.training.run import complete_or_absent
 
 KEEP = "rlctl_keep"
 WEIGHT = "rlctl_weight"
+TOKENS = "rlctl_tokens"
+"""Keys of a batch: which rows stay; factor of the loss; share of the step's tokens, here and everywhere."""
 
 MEAN_OVER_ROWS = {"grpo", "sapo", "dr_grpo", "luspo"}
 """Loss types that TRL divides by the number of rows of a micro-batch."""
 MEAN_OVER_TOKENS_OF_A_MICRO_BATCH = {"bnpo"}
 """Loss types that TRL divides by the tokens of a micro-batch; the others, by the tokens of the whole step."""
+
+
+MEANS_OVER_TOKENS = (
+    "kl",
+    "entropy",
+    "clip_ratio/low_mean",
+    "clip_ratio/high_mean",
+    "clip_ratio/region_mean",
+    "cispo_clip_ratio",
+    "vespo/phi_seq_mean",
+)
+"""Metrics of TRL that are means over the tokens of a micro-batch."""
 
 
 class PolicyTrainer(GRPOTrainer):
@@ -87,14 +101,15 @@ class PolicyTrainer(GRPOTrainer):
         buffered: list[dict[str, Any]] = self._buffered_inputs or []
         for start in range(0, len(buffered), accumulation):
             window = buffered[start : start + accumulation]
-            kept = torch.stack([micro[KEEP].sum() for micro in window])
-            everywhere = self.accelerator.gather(kept.unsqueeze(0))  # (W, A)
-            rows = everywhere.max(dim=0).values.clamp(min=1).tolist()
+            counts = torch.stack([torch.stack([micro[KEEP].sum(), _tokens(micro)]) for micro in window])
+            everywhere = self.accelerator.gather(counts.unsqueeze(0))  # (W, A, 2)
+            kept, tokens = everywhere[..., 0], everywhere[..., 1]
+            rows = kept.max(dim=0).values.clamp(min=1).tolist()
             for place, (micro, count) in enumerate(zip(window, rows, strict=True)):
                 if self.loss_type in MEAN_OVER_ROWS:
-                    share = count / max(int(everywhere.sum()), 1)
+                    share = count / max(int(kept.sum()), 1)
                 elif self.loss_type in MEAN_OVER_TOKENS_OF_A_MICRO_BATCH:
-                    share = int(kept[place] > 0) / max(int((everywhere > 0).sum()), 1)
+                    share = int(counts[place, 0] > 0) / max(int((kept > 0).sum()), 1)
                 else:
                     share = 1 / (len(window) * processes)
                 order = micro.pop(KEEP).int().argsort(descending=True, stable=True)
@@ -102,18 +117,34 @@ class PolicyTrainer(GRPOTrainer):
                     if isinstance(value, torch.Tensor) and value.shape[:1] == order.shape:
                         micro[name] = value[order[:count]]
                 micro[WEIGHT] = share * len(window) * processes
+                total = int(tokens.sum()) or math.nan  # without a token there is nothing to report
+                here, all_processes = int(counts[place, 1]), int(tokens[:, place].sum())
+                micro[TOKENS] = (here * len(window) * processes / total, all_processes * len(window) / total)
 
     def _compute_loss(self, model: Any, inputs: dict[str, Any]) -> torch.Tensor:
         if WEIGHT not in inputs:
             return super()._compute_loss(model, inputs)
-        # The policy term is proportional to the advantages and the KL term to beta, whatever the loss type;
-        # the entropy bonus is a mean over tokens of its own and stays as it is.
-        weight, beta = inputs[WEIGHT], self.beta
+        # The policy term is proportional to the advantages and the KL term to beta, whatever the loss type.
+        # The entropy bonus and these metrics are means over the tokens of a micro-batch, of which TRL takes
+        # plain means: with shares of the step's tokens they become means over the tokens of the step.
+        weight, (here, everywhere) = inputs[WEIGHT], inputs[TOKENS]
+        beta, coefficient = self.beta, self.entropy_coef
+        metrics = self._metrics["train"]
+        known = {name: len(metrics.get(name, ())) for name in MEANS_OVER_TOKENS}
         self.beta = beta * weight
+        if not self.use_adaptive_entropy:  # the adaptive coefficient is TRL's to change, and stays as it is
+            self.entropy_coef = coefficient * (0.0 if math.isnan(here) else here)
         try:
             return super()._compute_loss(model, {**inputs, "advantages": inputs["advantages"] * weight})
         finally:
             self.beta = beta
+            if not self.use_adaptive_entropy:
+                self.entropy_coef = coefficient
+                if "entropy_coef" in metrics:
+                    metrics["entropy_coef"] = [coefficient] * len(metrics["entropy_coef"])
+            for name in known.keys() & metrics.keys():
+                new = metrics[name][known[name] :]
+                metrics[name][known[name] :] = [value * everywhere for value in new]
 
     def _get_grad_norm(self, model: Any, grad_norm: Any = None) -> Any:
         norm = super()._get_grad_norm(model, grad_norm=grad_norm)
@@ -155,6 +186,12 @@ class PolicyTrainer(GRPOTrainer):
 
     def create_model_card(self, *args: Any, **kwargs: Any) -> None:
         """No card beside the checkpoints; it would describe TRL's run, not this one."""
+
+
+def _tokens(micro: dict[str, Any]) -> torch.Tensor:
+    """Tokens of a micro-batch that the loss counts."""
+    mask = micro["completion_mask"]
+    return (mask * micro["tool_mask"] if "tool_mask" in micro else mask).sum()
 
 
 def one_gpu(arguments: Any) -> Any:
