@@ -1,4 +1,4 @@
-"""`type: math_answer`: is the final answer right? Equal plain numbers are told apart here; everything else is
+"""`type: math_answer`: is the final answer right? Numbers are told apart here; everything else is
 Math-Verify's, in a process that can be killed: it fails in threads, and some expressions take it seconds.
 """
 
@@ -8,7 +8,8 @@ from typing import Annotated, Any, Literal
 from pydantic import Field
 
 from rlctl.config.component import Component, RewardFunction
-from rlctl.rewards.answers import Answer, compare, final_answer, gold_answer, plain_number
+from rlctl.rewards.answers import Answer, final_answer, gold_answer
+from rlctl.rewards.numbers import Number, denied, equal, gold_number, read
 from rlctl.rewards.outcome import PENDING, Failed, Invalid, Score
 
 NO_ANSWER = "no answer"
@@ -19,7 +20,6 @@ _COMMAND = re.compile(r"\\(?:begin|end|text|mathrm|operatorname)\{[^}]*\}|\\[A-Z
 _WORD = re.compile(r"[A-Za-z]{2,}")
 _LATEX = re.compile(r"\$|\\\(|\\\[")
 _NUMBER_WITH_UNIT = re.compile(r"[-$€£¥]*(?:[\d.,]+|\d{1,3}(?: \d{3})+)\s*%?")
-_NUMERALS = re.compile(r"-?\d[\d,]*(?:\.\d+)?")
 
 
 class MathAnswer(Component):
@@ -28,7 +28,10 @@ class MathAnswer(Component):
     type: Literal["math_answer"]
     """1 where the final answer equals a column mathematically, 0 where not; invalid without an answer."""
     column: Annotated[str, Field(min_length=1)] = "answer"
-    """Column with the right answer: a number, an expression, LaTeX, or text that ends in `#### 72`."""
+    """Column with the right answer: a number, an expression, LaTeX, or text that ends in `#### 72`.
+
+    Words beside a number are its unit: `10` and `10 apples` are right for `10 apples`, `10 oranges` is not.
+    """
 
     needs_worker = True
 
@@ -41,7 +44,7 @@ class MathAnswer(Component):
         return 0.0, 1.0
 
     def quick(self, completions: list[str], columns: dict[str, list[Any]]) -> list[Any]:
-        """Score completions without an answer, and plain numbers against plain numbers."""
+        """Score completions without an answer, and numbers against numbers."""
         return [_quick(text, gold) for text, gold in zip(completions, columns[self.column], strict=True)]
 
     def build(self) -> RewardFunction:
@@ -56,7 +59,7 @@ class MathAnswer(Component):
 
         logging.getLogger("math_verify").setLevel(logging.ERROR)
 
-        def read(answer: Answer, fallback: str) -> list[Any]:
+        def expression(answer: Answer, fallback: str) -> list[Any]:
             return parse(
                 _source(answer), fallback_mode=fallback, parsing_timeout=PATIENCE, raise_on_error=True
             )
@@ -68,17 +71,21 @@ class MathAnswer(Component):
             answer, right = final_answer(text), gold_answer(gold)
             assert answer is not None
             assert right is not None
+            if gold_number(right) is not None:
+                said = read(answer)
+                assert isinstance(said, Answer)
+                answer = said
             try:
-                expected = read(right, "no_fallback")
+                expected = expression(right, "no_fallback")
                 if not expected:
                     return Failed(
                         f"the gold answer {right.text[:40]!r} is not mathematics; use exact_match or regex"
                     )
-                got = read(answer, "first_match")
+                if denied(answer, right):
+                    return 0.0
+                got = expression(answer, "first_match")
                 if not got:
                     return Invalid(NO_ANSWER)
-                if hedged(answer, right):
-                    return 0.0
                 return float(verify(expected, got, timeout_seconds=PATIENCE, raise_on_error=True))
             except TimeoutException:
                 return Failed(f"Math-Verify took longer than {PATIENCE} s")
@@ -89,13 +96,6 @@ class MathAnswer(Component):
         return math_answer
 
 
-def hedged(answer: Answer, gold: Answer) -> bool:
-    """Whether several numbers are offered with "or" where one is asked for; Math-Verify takes the first."""
-    if plain_number(gold) is None or not re.search(r"\bor\b", answer.text):
-        return False
-    return len({number.replace(",", "") for number in _NUMERALS.findall(answer.text)}) > 1
-
-
 def _quick(text: str, gold: Any) -> Any:
     right = gold_answer(gold)
     if right is None:
@@ -103,9 +103,13 @@ def _quick(text: str, gold: Any) -> Any:
     answer = final_answer(text)
     if answer is None:
         return Invalid(NO_ANSWER)
-    a, b = plain_number(right), plain_number(answer)
-    same = compare(a, b) if a is not None and b is not None else None
-    return PENDING if same is None else float(same)
+    number = gold_number(right)
+    if number is None:
+        return PENDING
+    said = read(answer)
+    if isinstance(said, Answer):
+        return PENDING
+    return float(isinstance(said, Number) and equal(number, said))
 
 
 def _source(answer: Answer) -> str:

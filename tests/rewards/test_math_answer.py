@@ -3,13 +3,15 @@
 import gzip
 import json
 import random
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from rlctl.config.rewards import Rewards
-from rlctl.rewards.answers import Answer, compare, final_answer, gold_answer, plain_number
+from rlctl.rewards.answers import Answer, final_answer, gold_answer
 from rlctl.rewards.compose import Batch, Scorer
 from rlctl.rewards.math import MathAnswer
 from rlctl.rewards.outcome import PENDING, Failed, Invalid
@@ -104,6 +106,143 @@ def test_an_answer_that_hedges_is_wrong_though_math_verify_takes_its_first_numbe
     assert score("The answer is 3", "3") == 1.0
 
 
+@pytest.mark.parametrize(
+    "completion",
+    [
+        # denied
+        "The answer is not 72",
+        "It isn't 72",
+        "anything but 72",
+        # a bound
+        "#### at most 72",
+        "less than 72",
+        "72 or more",
+        "\\boxed{\\neq 72}",
+        "\\boxed{\\ge 72}",
+        "\\boxed{x > 72}",
+        # another size
+        "The answer is 72 million",
+        "72 thousand",
+        "$72k",
+        "#### 7200%",
+        "negative 72",
+        "72 1/2",
+        "72 and a half",
+        "72 squared",
+        "It is 72² now",
+        # several numbers
+        "#### 5 apples 72 oranges",
+        "#### apples 70 apples 71 apples 72",
+        "#### $70$ $71$ $72$",
+        "3 dozen = 36; 72",
+        "\\boxed{70=71=72}",
+        "71 = 72",
+        "70 71 72",
+        "\\boxed{72, 73}",
+        # an equation that is not solved
+        "6x = 72",
+        "x + 5 = 72",
+    ],
+)
+def test_what_merely_mentions_the_number_is_wrong(score: Any, completion: str):
+    assert score(completion, "72") == 0.0
+
+
+@pytest.mark.parametrize(
+    ("completion", "gold"),
+    [
+        ("3 1/2", "3.5"),
+        ("3.5", "3 1/2"),
+        ("1 1/2", "1.5"),
+        ("1 million", "1000000"),
+        ("5)", "5"),
+        ("The answer is 72?", "72"),
+        ("The answer is −5.", "-5"),
+        ("x = 72", "72"),
+        ("=> 72", "72"),
+        ("72 dollars", "72"),
+        ("$72", "72"),
+        ("72.0", "72"),
+        ("**72**", "72"),
+        ("\\[ x = 72 \\]", "72"),
+        ("\\boxed{\\frac{144}{2}}", "72"),
+        ("\\boxed{72\\text{ apples}}", "72"),
+        ("\\boxed{1{,}234}", "1234"),
+        ("The answer is $\\frac{144}{2}$ dollars.", "72"),
+        ("72 %", "72 %"),
+        ("72%", "0.72"),
+        ("72", "72%"),
+        ("40 + 32 = 72", "72"),
+        ("Total = 6 x 12 = $72", "72"),
+        ("60 + 12 = <<60+12=72>>72 apples.", "72"),
+        ("She has 72 more apples than Bob", "72"),
+    ],
+)
+def test_ways_to_write_a_right_number(score: Any, completion: str, gold: str):
+    assert score(completion, gold) == 1.0
+
+
+def test_words_beside_the_number_of_a_gold_answer_are_its_unit(score: Any):
+    assert score("10 apples", "10 apples") == 1.0
+    assert score("10", "10 apples") == 1.0
+    assert score("10 oranges", "10 apples") == 0.0
+    assert score("10 oranges", "10") == 1.0
+
+
+def test_a_denied_expression_is_wrong(score: Any):
+    assert score("\\sqrt{8}", "2\\sqrt{2}") == 1.0
+    assert score("not $\\sqrt{8}$", "2\\sqrt{2}") == 0.0
+    assert score("x \\ge 2", "x \\ge 2") == 1.0
+
+
+PIECES = [
+    "<answer>",
+    "</answer>",
+    "answer is ",
+    "answer",
+    "answer ",
+    "\\boxed{",
+    "#",
+    "9",
+    "9 ",
+    "1,234",
+    "123 ",
+    ",234",
+    "1/",
+    "than ",
+    "under ",
+    "under",
+    "$",
+    "\\(",
+    "\\text{",
+    "<<",
+    "=",
+    "1=",
+    "a = ",
+    " ",
+    "\t",
+    "*",
+    ". ",
+    "x ",
+    "-",
+    "and ",
+]
+DEGENERATE = """
+import sys
+from rlctl.rewards.math import MathAnswer
+reward = MathAnswer(type="math_answer")
+for piece in {pieces!r}:
+    for text in (piece * 30000, "7" + piece * 30000 + "x", "#### 7 " + piece * 30000 + " y",
+                 "the answer is 7 under " + piece * 30000 + "z 7"):
+        reward.quick([text], {{"answer": ["72"]}})
+"""
+
+
+def test_degenerate_completions_take_linear_time():
+    """Over 100 texts of up to 270 000 characters; one quadratic pattern alone takes most of a minute."""
+    subprocess.run([sys.executable, "-c", DEGENERATE.format(pieces=PIECES)], check=True, timeout=40)
+
+
 def test_a_gold_answer_that_cannot_be_read_is_a_failure_never_a_reward(score: Any):
     for completion in ("5", "banana 5", "\\boxed{banana}"):
         result = score(completion, "banana")
@@ -153,11 +292,10 @@ def test_the_short_cut_agrees_with_math_verify_on_random_numbers():
     assert decided > 500
 
 
-def test_rounding_is_left_to_math_verify():
-    one, other = plain_number(Answer("0.3333333")), plain_number(Answer("0.3333334"))
-    assert one is not None
-    assert other is not None
-    assert compare(one, other) is None
+def test_numbers_are_compared_to_six_places():
+    """1/3 is 0.333333 when rounded; 0.333332 is another number."""
+    quick = MathAnswer(type="math_answer").quick
+    assert quick(["0.3333333", "0.333333", "0.333332"], {"answer": ["0.3333334", "1/3", "1/3"]}) == [1, 1, 0]
 
 
 def test_plain_numbers_start_no_process_and_others_are_scored_in_one():
@@ -167,7 +305,10 @@ def test_plain_numbers_start_no_process_and_others_are_scored_in_one():
         assert scored.totals == [1, 1, -1]
         pool = scorer._runners["math_answer"]
         assert not pool._workers
-        assert scorer.score(Batch([""] * 2, ["3/4", "8"], {"answer": ["0.75", "8"]})).totals == [1, 1]
+        assert scorer.score(Batch([""] * 2, ["\\frac{3}{4}", "8"], {"answer": ["0.75", "8"]})).totals == [
+            1,
+            1,
+        ]
         assert len(pool._workers) == 1
 
 
