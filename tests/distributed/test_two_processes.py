@@ -39,7 +39,12 @@ def write_config(folder: Path, model: Path) -> Path:
     (folder / "data.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
     config = {
         "model": {"path": str(model)},
-        "data": {"train": {"path": "data.jsonl"}, "max_length": 64},
+        "data": {
+            "train": {"path": "data.jsonl"},
+            "eval": {"path": "data.jsonl", "limit": 5},
+            "max_length": 64,
+        },
+        "eval": {"num_samples": 2},
         "rewards": {
             "max_failure_rate": 1.0,
             "components": [
@@ -126,10 +131,14 @@ def test_two_processes_give_what_one_gives(tmp_path: Path, tiny_model_folder: Pa
         return [json.loads(line) for line in (folder / "logs" / name).read_text().splitlines()]
 
     completions = rows(one, "completions.jsonl"), rows(two, "completions.jsonl")
-    assert len(completions[0]) == 3 * 16
-    for alone, together in zip(*completions, strict=True):
+    trained = [[row for row in each if row["split"] == "train"] for each in completions]
+    assert len(trained[0]) == 3 * 16
+    for alone, together in zip(*trained, strict=True):
         assert alone["advantage"] == pytest.approx(together["advantage"], abs=1e-6)
         assert {**alone, "advantage": 0} == {**together, "advantage": 0}
+    before = [[row for row in each if row["split"] == "eval" and row["step"] == 0] for each in completions]
+    assert len(before[0]) == 5 * 2 + 5, "sampled and greedy, each once"
+    assert before[0] == before[1]
     outcomes = {row["outcome"] for row in completions[0]}
     assert outcomes == {"scored", "invalid", "failed"}, "the test must see the odd values"
     reasons = " ".join(row["reason"] or "" for row in completions[0])
@@ -148,7 +157,7 @@ def test_two_processes_give_what_one_gives(tmp_path: Path, tiny_model_folder: Pa
     )
     for alone, together in zip(rows(one, "metrics.jsonl"), rows(two, "metrics.jsonl"), strict=True):
         for name in names:
-            assert alone[name] == pytest.approx(together[name], abs=1e-5), name
+            assert alone.get(name) == pytest.approx(together.get(name), abs=1e-5), name
     weights = load_file(one / "final/model.safetensors"), load_file(two / "final/model.safetensors")
     moved = load_file(tiny_model_folder / "model.safetensors")
     assert any((weights[0][name] - moved[name]).abs().max() > 1e-4 for name in moved)
