@@ -4,6 +4,7 @@ Started by `workers.Pool` with a socket. It is not a fork, so it never holds the
 and it does not import the trainer's main script.
 """
 
+import ctypes
 import os
 import pickle
 import queue
@@ -16,16 +17,20 @@ from multiprocessing.connection import Connection
 from rlctl.errors import RewardError
 
 SECONDS_TO_END = 1.0
+PR_SET_PDEATHSIG = 1
 
 
-def main(descriptor: int) -> None:
+def main(descriptor: int, dies_with_thread: bool) -> None:
     """Serve the parent at the other end of the socket `descriptor` until it says goodbye or is gone.
 
     Messages are pickled: first (component, timeout), then batches; back come ("ready", facts),
-    ("reply", Reply) or ("error", message, hint). An empty message is goodbye.
+    ("reply", Reply) or ("error", message, hint). An empty message is goodbye. With `dies_with_thread`, the
+    end of the thread that started this process is the end of the parent.
     """
     os.set_inheritable(descriptor, False)
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    if dies_with_thread and sys.platform == "linux":
+        _die_without_python()
     connection = Connection(descriptor)
     inbox: queue.SimpleQueue[bytes] = queue.SimpleQueue()
     threading.Thread(target=_listen, args=(connection, inbox), daemon=True).start()
@@ -66,11 +71,24 @@ def _listen(connection: Connection, inbox: "queue.SimpleQueue[bytes]") -> None:
         os.killpg(0, signal.SIGKILL)
 
 
+def _die_without_python() -> None:
+    """Have Linux end this process when its parent ends, even where C code holds the GIL and no thread runs.
+
+    At the parent's end the kernel sends SIGQUIT, whose handler is C's `alarm`: its argument, the number of
+    the signal, makes it SIGALRM after 3 s. The listener is faster where it can run, and ends children as well.
+    """
+    libc = ctypes.CDLL(None)
+    libc.signal.argtypes = [ctypes.c_int, ctypes.c_void_p]
+    libc.signal.restype = ctypes.c_void_p
+    libc.signal(signal.SIGQUIT, ctypes.cast(libc.alarm, ctypes.c_void_p))
+    libc.prctl(PR_SET_PDEATHSIG, signal.SIGQUIT)
+
+
 def start_code() -> str:
     """What `python -c` runs: the parent's import path first, then `main`."""
     return (
         "import json, sys; sys.path[:] = json.loads(sys.argv[2]); "
-        "from rlctl.rewards.worker import main; main(int(sys.argv[1]))"
+        "from rlctl.rewards.worker import main; main(int(sys.argv[1]), bool(int(sys.argv[3])))"
     )
 
 
@@ -79,4 +97,6 @@ def start_arguments(descriptor: int) -> list[str]:
     import json
 
     path = [os.path.abspath(folder) for folder in sys.path if isinstance(folder, str)]
-    return [sys.executable, "-u", "-c", start_code(), str(descriptor), json.dumps(path)]
+    # The kernel watches the thread that starts a process; only the main thread lives as long as the parent.
+    lasting = threading.current_thread() is threading.main_thread()
+    return [sys.executable, "-u", "-c", start_code(), str(descriptor), json.dumps(path), str(int(lasting))]

@@ -28,6 +28,8 @@ from rlctl.rewards.worker import start_arguments
 
 SECONDS_TO_LOAD = 300.0
 SECONDS_TO_END = 1.0
+SECONDS_BETWEEN_LOOKS = 0.2
+"""How often processes are looked at where the system cannot tell of their end by itself."""
 logger = logging.getLogger(__name__)
 
 
@@ -59,6 +61,7 @@ class Worker:
                 start_new_session=True,
             )
             self.connection = Connection(ours.detach())
+        self.watch = _watch(self.process.pid)
         self.loaded = False
         self.task: list[int] | None = None
         self.deadline = time.monotonic() + SECONDS_TO_LOAD
@@ -70,6 +73,10 @@ class Worker:
         self.deadline = time.monotonic() + budget
         self._send(batch.take(task) if len(task) < len(batch) else batch)
 
+    def died(self) -> bool:
+        """Whether the process is gone with nothing more to read; its socket may live on in a child of it."""
+        return self.process.poll() is not None and not self.connection.poll()
+
     def end(self, *, kill: bool) -> str:
         """End the process and everything that it started; says how it ended."""
         if not kill:
@@ -80,6 +87,8 @@ class Worker:
         with suppress(ProcessLookupError, PermissionError):
             os.killpg(self.process.pid, signal.SIGKILL)
         self.connection.close()
+        if self.watch is not None:
+            os.close(self.watch)
         code = self.process.wait()
         return f"signal {signal.Signals(-code).name}" if code < 0 else f"exit code {code}"
 
@@ -209,10 +218,12 @@ class Pool:
                     worker.give(waiting.popleft(), batch, budget)
             active = [worker for worker in self._workers if worker.task or not worker.loaded]
             patience = min(worker.deadline for worker in active) - time.monotonic()
-            ready = wait([worker.connection for worker in active], max(patience, 0.0))
+            ready = _wait(active, max(patience, 0.0))
             for worker in active:
                 if worker.connection in ready:
                     yield from self._receive(worker)
+                elif worker.died():
+                    yield from self._dead(worker)
                 elif worker.deadline < time.monotonic():
                     yield from self._late(worker, budget)
 
@@ -221,10 +232,7 @@ class Pool:
         try:
             kind, *content = worker.connection.recv()
         except (EOFError, ConnectionResetError):
-            how = self._remove(worker)
-            if task is None:
-                raise self._cannot_load(f"its process ended while loading it ({how})") from None
-            yield task, Lost(f"its process died ({how})", hung=False)
+            yield from self._dead(worker)
             return
         if kind == "error":
             self._remove(worker)
@@ -240,6 +248,13 @@ class Pool:
         assert task is not None
         yield task, content[0]
 
+    def _dead(self, worker: Worker) -> Iterator[tuple[list[int], Lost]]:
+        task = worker.task
+        how = self._remove(worker)
+        if task is None:
+            raise self._cannot_load(f"its process ended while loading it ({how})")
+        yield task, Lost(f"its process died ({how})", hung=False)
+
     def _late(self, worker: Worker, budget: float) -> Iterator[tuple[list[int], Lost]]:
         task = worker.task
         self._remove(worker)
@@ -254,6 +269,22 @@ class Pool:
     def _cannot_load(self, message: str, hint: str | None = None) -> RewardError:
         self.close(kill=True)
         return RewardError(f"the reward {self.component.name!r} cannot be loaded: {message}", hint=hint)
+
+
+def _watch(pid: int) -> int | None:
+    """A descriptor that becomes readable when a process ends; None where the system has none."""
+    try:
+        return os.pidfd_open(pid)
+    except (AttributeError, OSError):
+        return None
+
+
+def _wait(workers: list[Worker], seconds: float) -> list[Any]:
+    """Wait until a worker has something to say or its process ends."""
+    watches = [worker.watch for worker in workers if worker.watch is not None]
+    if len(watches) < len(workers):
+        seconds = min(seconds, SECONDS_BETWEEN_LOOKS)
+    return wait([*(worker.connection for worker in workers), *watches], seconds)
 
 
 def _standard_error() -> int:

@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+import re
 import subprocess
 import sys
 import time
@@ -71,6 +72,12 @@ def _one(text):
     if text == "hang":
         while True:
             pass
+    elif text == "hang in C":
+        re.match(r"(a+)+$", "a" * 60 + "b")
+    elif text == "fork and exit":
+        if os.fork() == 0:
+            time.sleep(60)
+        os._exit(3)
     elif text == "exit":
         os._exit(3)
     elif text == "segfault":

@@ -256,9 +256,25 @@ def test_a_script_without_a_main_guard_works_and_leaves_nothing(tmp_path: Path):
     assert gone([int(pid)])
 
 
+@pytest.mark.parametrize("watched", [True, False])
+def test_a_reward_that_dies_is_told_from_a_hang_though_its_child_holds_the_socket(
+    watched: bool, monkeypatch: pytest.MonkeyPatch
+):
+    if not watched:
+        monkeypatch.delattr(os, "pidfd_open", raising=False)
+    expected = {
+        "fork and exit": ("failed", None, "mine: its process died (exit code 3)"),
+        "a": ("scored", 1, None),
+    }
+    check(score("odd", list(expected), timeout=30.0), expected)
+
+
+@pytest.mark.parametrize("how", ["hang", "hang in C"])
 @pytest.mark.parametrize("kill", [signal.SIGKILL, signal.SIGINT])
-def test_a_killed_trainer_takes_even_a_hanging_reward_with_it(tmp_path: Path, kill: signal.Signals):
-    program = script(tmp_path, then='print("next", flush=True); scorer.score(Batch([""], ["hang"]))')
+def test_a_killed_trainer_takes_even_a_hanging_reward_with_it(tmp_path: Path, kill: signal.Signals, how: str):
+    if how == "hang in C" and sys.platform != "linux":
+        pytest.skip("only Linux ends a process whose threads cannot run")
+    program = script(tmp_path, then=f'print("next", flush=True); scorer.score(Batch([""], ["{how}"]))')
     assert program.stdout is not None
     pid = int(program.stdout.readline().split()[-1])
     assert program.stdout.readline() == "next\n"
