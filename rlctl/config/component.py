@@ -13,10 +13,13 @@ Normalize = Literal["none", "group_std", "batch_std", "batch_min_max", "batch_me
 RewardFunction = Callable[..., Any]
 """`reward(completions: list[str], **columns) -> list[float | None | Invalid]`, as in TRL."""
 
-RESERVED = frozenset(
+LOG_NAMES = frozenset(
     [
         "reward",
         "reward_std",
+        "reward_ci95",
+        "accuracy",
+        "greedy_accuracy",
         "total",
         "loss",
         "kl_div",
@@ -32,7 +35,7 @@ RESERVED = frozenset(
         "learning_rate",
     ]
 )
-"""Names that the logs use for something else."""
+"""Names below `train/` and `val/` that the logs use for something else."""
 
 
 class Component(Section):
@@ -66,7 +69,7 @@ class Component(Section):
     @field_validator("name")
     @classmethod
     def _free_name(cls, name: str) -> str:
-        if name in RESERVED:
+        if name in LOG_NAMES:
             raise ValueError(f"the logs use the name {name!r} for something else; choose another")
         return name
 

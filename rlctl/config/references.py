@@ -123,9 +123,9 @@ def _mapped_columns(data: Data, looked: Looked) -> Iterator[Finding]:
 
 def _mapped(path: Path, column: str, present: Sequence[tuple[str, ...] | None]) -> Finding | None:
     """What is wrong with one `name: column`."""
-    from rlctl.data.columns import RESERVED
+    from rlctl.data.columns import REWARD_ARGUMENTS
 
-    if path[-1] in RESERVED:
+    if path[-1] in REWARD_ARGUMENTS:
         message = f"{path[-1]!r} means something else to a reward"
         return Finding(path, message, "choose another name for the column")
     if _anywhere(column, present):

@@ -10,7 +10,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from rlctl.config.component import RESERVED
+from rlctl.config.component import LOG_NAMES
 from rlctl.config.config import Config
 from rlctl.config.explain import Finding, explain
 from rlctl.config.yaml_marks import Path
@@ -131,7 +131,7 @@ class Salvage:
                 isinstance(name, str)
                 and named.count(name) == 1
                 and name.isidentifier()
-                and name not in RESERVED
+                and name not in LOG_NAMES
             )
             stand_in["name"] = name if free else f"part_{index}"
         return stand_in

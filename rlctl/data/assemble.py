@@ -7,7 +7,7 @@ from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
 from rlctl.data.chat import Prompt
-from rlctl.data.columns import RESERVED, renamed, shadowed
+from rlctl.data.columns import REWARD_ARGUMENTS, renamed, shadowed
 from rlctl.data.fit import Fitted
 from rlctl.data.mixture import mix
 from rlctl.data.sources import from_columns, media_columns
@@ -101,7 +101,7 @@ def _columns(part: Rows, mapping: Mapping[str, str], kept: Kept) -> dict[str, li
 
 def _report(part: Rows, mapping: Mapping[str, str], kept: Kept, used: int) -> SourceReport:
     present = part.dataset.column_names
-    reserved = [name for name in present if name in RESERVED and name not in mapping.values()]
+    reserved = [name for name in present if name in REWARD_ARGUMENTS and name not in mapping.values()]
     return SourceReport(
         source=part.name,
         read=len(part.dataset),

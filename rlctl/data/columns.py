@@ -5,7 +5,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from rlctl.errors import DataError
 from rlctl.registry import did_you_mean
 
-RESERVED = frozenset(
+REWARD_ARGUMENTS = frozenset(
     {
         "prompts",
         "completion",
@@ -41,7 +41,7 @@ def merge_mappings(
         DataError: A name is reserved, or a column does not exist.
     """
     for name in [*common, *(name for mapping in own for name in mapping or {})]:
-        if name in RESERVED:
+        if name in REWARD_ARGUMENTS:
             hint = "choose another name; a reward gets it as an argument of that name"
             raise DataError(f"{name!r} means something else to a reward", where="data.columns", hint=hint)
     for column in common.values():
@@ -78,7 +78,8 @@ def renamed(mapping: Mapping[str, str], present: Sequence[str]) -> dict[str, str
     """
     taken = set(mapping.values())
     kept = {column: column for column in present if column not in mapping and column not in taken}
-    return {name: column for name, column in {**kept, **mapping}.items() if name not in RESERVED | {"prompt"}}
+    hidden = REWARD_ARGUMENTS | {"prompt"}
+    return {name: column for name, column in {**kept, **mapping}.items() if name not in hidden}
 
 
 def shadowed(mapping: Mapping[str, str], present: Sequence[str]) -> list[str]:

@@ -14,7 +14,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from rlctl.config.component import Component
+from rlctl.config.component import LOG_NAMES, Component
 from rlctl.errors import RewardError
 from rlctl.rewards.batch import Batch, as_messages, plain
 from rlctl.rewards.outcome import Failed, Score, as_score
@@ -257,6 +257,8 @@ class _Log:
         number = as_score(value)
         if not isinstance(number, float):
             raise ValueError(f"log_metric({name!r}) needs a finite number, not {value!r}")
+        if str(name) in LOG_NAMES:
+            raise ValueError(f"log_metric({name!r}): the logs use this name for something else")
         self.metrics.setdefault(str(name), []).append(number)
 
     def reply(self, scores: list[Score]) -> Reply:

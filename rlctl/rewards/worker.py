@@ -75,7 +75,7 @@ def _die_without_python() -> None:
     """Have Linux end this process when its parent ends, even where C code holds the GIL and no thread runs.
 
     At the parent's end the kernel sends SIGQUIT, whose handler is C's `alarm`: its argument, the number of
-    the signal, makes it SIGALRM after 3 s. The listener is faster where it can run, and ends children as well.
+    the signal, makes it SIGALRM after 3 s. The listener is faster where it can run, and ends children too.
     """
     libc = ctypes.CDLL(None)
     libc.signal.argtypes = [ctypes.c_int, ctypes.c_void_p]

@@ -165,6 +165,14 @@ def test_what_a_function_logs_is_kept():
     assert all("log_extra('seen') got 3 values for" in score.reason for score in scores(wrong))
 
 
+def test_a_reward_cannot_log_under_a_name_of_the_logs():
+    def logs(completions, log_metric):
+        log_metric("reward", 99)
+        return [1.0] * len(completions)
+
+    assert all("log_metric('reward'): the logs use this name" in score.reason for score in scores(logs))
+
+
 def test_chat_messages():
     chat = Batch(
         [[{"role": "user", "content": "hi"}], "plain"], [[{"role": "assistant", "content": "yo"}], "text"]

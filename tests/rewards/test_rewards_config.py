@@ -29,7 +29,9 @@ def test_two_of_one_name():
     ]
 
 
-@pytest.mark.parametrize("name", ["reward", "kl_div", "invalid_fraction"])
+@pytest.mark.parametrize(
+    "name", ["reward", "kl_div", "invalid_fraction", "accuracy", "greedy_accuracy", "reward_ci95"]
+)
 def test_names_that_the_logs_need(name: str):
     ((_, message),) = complaints({"components": [{**LENGTH, "name": name}]})
     assert "choose another" in message
