@@ -259,3 +259,19 @@ def test_loading_imports_nothing_heavy(sound: Path) -> None:
         [sys.executable, "-c", script, str(sound)], capture_output=True, text=True, check=True
     )
     assert run.stdout.split() == []
+
+
+def test_null_switches_evaluation_off_whatever_else_is_set(tmp_path: Path) -> None:
+    text = (
+        "model: {path: builtin:tiny-math}\n"
+        "data: {train: {path: builtin:arithmetic}, eval: {path: builtin:arithmetic, split: test}}\n"
+        "rewards: {components: [{type: exact_match}]}\n"
+        "algorithm: {type: grpo}\n"
+        "training: {max_steps: 4, eval_steps: 2}\n"
+        "eval: {num_samples: 4}\n"
+    )
+    path = tmp_path / "a.yaml"
+    path.write_text(text)
+    assert load_config(path).training.eval_steps == 2
+    off = load_config(path, ["data.eval=null"])
+    assert (off.data.eval, off.training.eval_steps, off.eval.num_samples) == (None, None, 1)

@@ -60,3 +60,13 @@ def test_messages_go_through_the_chat_template(tiny_chat_model_folder: Path) -> 
     [ids] = encode(tokenizer, [messages])
     assert ids == tokenizer.apply_chat_template(messages, add_generation_prompt=True)["input_ids"]
     assert len(ids) > len(encode(tokenizer, ["six"])[0])
+
+
+def test_further_settings_are_those_of_training(loaded: tuple[Any, Any]) -> None:
+    model, tokenizer = loaded
+    settings = Generation(max_completion_length=8)
+    plain = generate(model, tokenizer, PROMPTS, settings, num_samples=8, seed=1)
+    assert min(len(one.ids) for each in plain for one in each) < 8
+    more = {"min_new_tokens": 8}
+    found = generate(model, tokenizer, PROMPTS, settings, num_samples=8, seed=1, more=more)
+    assert {len(one.ids) for each in found for one in each} == {8}
