@@ -7,20 +7,18 @@ worker process or in the training process alike.
 import asyncio
 import inspect
 import threading
-import traceback
 from collections.abc import Callable, Coroutine, Iterable, Mapping
 from dataclasses import dataclass, field
 from functools import partial
-from pathlib import Path
 from typing import Any
 
 from rlctl.config.component import LOG_NAMES, Component
 from rlctl.errors import RewardError
+from rlctl.rewards import memory
 from rlctl.rewards.batch import Batch, as_messages, plain
 from rlctl.rewards.outcome import Failed, Score, as_score
+from rlctl.rewards.reasons import describe
 from rlctl.rewards.signature import Signature
-
-LONGEST_REASON = 200
 
 
 @dataclass
@@ -62,11 +60,13 @@ class Facts:
         needs: Columns that must be there.
         reads: Columns that it takes; None for any.
         concurrency: Calls at a time of an async function, which minds the time by itself; None for others.
+        stateful: Whether its scores depend on what it has scored before, and its state can be saved.
     """
 
     needs: tuple[str, ...]
     reads: frozenset[str] | None
     concurrency: int | None
+    stateful: bool
 
 
 class RewardCall:
@@ -108,7 +108,37 @@ class RewardCall:
     def facts(self) -> Facts:
         """What can be known before the first call."""
         signature = self.signature
-        return Facts(signature.needs, signature.reads, self.concurrency if self.is_async else None)
+        concurrency = self.concurrency if self.is_async else None
+        return Facts(signature.needs, signature.reads, concurrency, self.stateful)
+
+    @property
+    def stateful(self) -> bool:
+        """Whether its object has `state_dict()` and `load_state_dict(state)`, and is no `torch.nn.Module`."""
+        return memory.is_stateful(_object(self.function))
+
+    def state_dict(self) -> Any:
+        """A copy of what a stateful reward remembers.
+
+        Raises:
+            RewardError: Its own `state_dict()` raised, or gave what cannot be pickled.
+        """
+        return memory.unpack_state(self.pack_state())
+
+    def load_state_dict(self, state: Any) -> None:
+        """Have a stateful reward go on from a state.
+
+        Raises:
+            RewardError: Its own `load_state_dict()` raised, or the state cannot be pickled.
+        """
+        self.restore(memory.pack_state(state))
+
+    def pack_state(self) -> bytes:
+        """`state_dict` as bytes, for the way between processes."""
+        return memory.pack(_object(self.function), self._file)
+
+    def restore(self, packed: bytes) -> None:
+        """`load_state_dict` from bytes."""
+        memory.restore(_object(self.function), packed, self._file)
 
     def run(self, batch: Batch) -> Reply:
         """Score a batch; whatever goes wrong becomes the outcome of the rows at fault.
@@ -200,8 +230,13 @@ class RewardCall:
         return log.reply([as_score(value) for value in values])
 
     def _reason(self, error: BaseException) -> str:
+        return describe(error, self._file)
+
+    @property
+    def _file(self) -> str | None:
+        """Where the function is written."""
         code = getattr(inspect.unwrap(_plain(self.function)), "__code__", None)
-        return describe(error, code.co_filename if code else None)
+        return code.co_filename if code else None
 
 
 def reward_call(component: Component, *, timeout: float | None = None) -> RewardCall:
@@ -211,18 +246,6 @@ def reward_call(component: Component, *, timeout: float | None = None) -> Reward
     call.timeout = timeout
     call.__name__ = component.name
     return call
-
-
-def describe(error: BaseException, file: str | None = None) -> str:
-    """An exception in a few words, with the line of the user's file that it comes from."""
-    lines = str(error).strip().splitlines()
-    text = f"{type(error).__name__}: {lines[0]}" if lines else type(error).__name__
-    text = text if len(text) <= LONGEST_REASON else text[:LONGEST_REASON] + "…"
-    frames = traceback.extract_tb(error.__traceback__)
-    own = [frame for frame in frames if frame.filename == file]
-    if not own:
-        return text
-    return f"{text} ({Path(own[-1].filename).name}:{own[-1].lineno})"
 
 
 def signature_of(function: Callable[..., Any]) -> Signature:
@@ -288,6 +311,13 @@ def _as_list(result: Any) -> list[Any] | None:
     if callable(getattr(result, "tolist", None)):
         result = result.tolist()
     return list(result) if isinstance(result, Iterable) else None
+
+
+def _object(function: Any) -> Any:
+    """What is below partials; of a bound method, its object."""
+    while isinstance(function, partial):
+        function = function.func
+    return getattr(function, "__self__", function) if inspect.ismethod(function) else function
 
 
 def _plain(function: Any) -> Any:

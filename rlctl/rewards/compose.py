@@ -5,16 +5,18 @@
 
 import contextlib
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from types import TracebackType
 from typing import Any, Self
 from uuid import uuid4
 
 from rlctl.config.component import Component
 from rlctl.config.rewards import Rewards
-from rlctl.errors import RewardError
+from rlctl.errors import RewardError, Stopped
 from rlctl.registry import did_you_mean
+from rlctl.rewards import memory
 from rlctl.rewards.aggregate import Row as Row
 from rlctl.rewards.aggregate import aggregate
 from rlctl.rewards.batch import Batch as Batch
@@ -58,7 +60,7 @@ class _Share:
     scores: dict[str, list[Score]]
     metrics: dict[str, list[float]]
     examples: list[Example]
-    error: tuple[str, str | None] | None = None
+    error: tuple[type[RewardError | Stopped], str, str | None] | None = None
     key: str = field(default_factory=lambda: uuid4().hex)
 
 
@@ -68,17 +70,26 @@ class Scorer:
     Args:
         rewards: The section of the YAML.
         tokenize: Text → token ids, for rewards that read `completion_ids` where a batch has none.
+        poll: Called between components, and every 0.2 s while a worker process is waited for; may raise
+            `Stopped`, which ends the processes that are at work.
     """
 
-    def __init__(self, rewards: Rewards, *, tokenize: Callable[[str], list[int]] | None = None) -> None:
+    def __init__(
+        self,
+        rewards: Rewards,
+        *,
+        tokenize: Callable[[str], list[int]] | None = None,
+        poll: Callable[[], None] | None = None,
+    ) -> None:
         self.rewards = rewards
         self.tokenize = tokenize
+        self.poll = poll
         self._runners = {part.name: self._runner(part) for part in rewards.components}
 
     def _runner(self, part: Component) -> "Pool | _Here":
         timeout = self.rewards.timeout
         return (
-            Pool(part, processes=self.rewards.workers, timeout=timeout)
+            Pool(part, processes=self.rewards.workers, timeout=timeout, poll=self.poll)
             if part.isolated
             else _Here(part, timeout)
         )
@@ -114,6 +125,58 @@ class Scorer:
         for runner in runners:
             runner.load()
 
+    def state_dict(self) -> dict[str, Any]:
+        """A copy of what each reward remembers that has `state_dict` and `load_state_dict`, by its name.
+
+        What a reward has seen in a process that was killed since is not in it.
+
+        Raises:
+            RewardError: A reward cannot be loaded, or its state cannot be told or pickled.
+        """
+        return {name: _unpack(name, runner.pack_state()) for name, runner in self._stateful.items()}
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        """Have the rewards go on from a state, in this process and in workers, those that start later too.
+
+        Raises:
+            RewardError: It is not for these rewards, or one of them refuses its part.
+        """
+        known = self._stateful
+        if wrong := [name for name in state if name not in known]:
+            remembering = ", ".join(known) or "none"
+            raise RewardError(
+                f"there is a saved state of the reward {wrong[0]!r}, but no such reward that has a state",
+                hint=did_you_mean(wrong[0], known) or f"rewards that have one: {remembering}",
+            )
+        if missing := [name for name in known if name not in state]:
+            raise RewardError(f"the saved state has nothing for the reward {missing[0]!r}")
+        packed = {name: _pack(name, state[name]) for name in known}
+        for name, runner in known.items():
+            runner.restore(packed[name])
+
+    @contextlib.contextmanager
+    def unchanged(self) -> Iterator[None]:
+        """What is scored inside is forgotten at the end: evaluation must not feed a memory.
+
+        Raises:
+            RewardError: A reward cannot be loaded, or its state cannot be told or set.
+        """
+        before = {name: runner.pack_state() for name, runner in self._stateful.items()}
+        try:
+            yield
+        finally:
+            for name, state in before.items():
+                self._stateful[name].restore(state)
+
+    @cached_property
+    def _stateful(self) -> "dict[str, Pool | _Here]":
+        self.load()
+        return {
+            part.name: self._runners[part.name]
+            for part in self.rewards.components
+            if not _has_short_cut(part) and self._runners[part.name].load().stateful
+        }
+
     def score(
         self,
         batch: Batch,
@@ -132,12 +195,14 @@ class Scorer:
 
         Raises:
             RewardError: A reward cannot be loaded, lacks a column, or failed on too many completions.
+            Stopped: `poll` raised it, here or in another process.
         """
         share, extras = self._score_here(batch)
         shares: list[_Share] = exchange([share]) if exchange else [share]
         for each in shares:
             if each.error is not None:
-                raise RewardError(each.error[0], hint=each.error[1])
+                kind, message, hint = each.error
+                raise kind(message, hint=hint)
         scores = {
             part.name: [s for each in shares for s in each.scores[part.name]]
             for part in self.rewards.components
@@ -156,11 +221,13 @@ class Scorer:
         everyone = list(range(len(batch)))
         try:
             for part in self.rewards.components:
+                if self.poll is not None:
+                    self.poll()
                 reply = self._component(part, batch)
                 scores[part.name] = reply.scores
                 merged.put(everyone, reply)
-        except RewardError as error:
-            return _Share(len(batch), {}, {}, [], (error.message, error.hint)), {}
+        except (RewardError, Stopped) as error:
+            return _Share(len(batch), {}, {}, [], (type(error), error.message, error.hint)), {}
         return _Share(len(batch), scores, merged.metrics, examples(scores, batch.texts)), merged.extras
 
     def _component(self, part: Component, batch: Batch) -> Reply:
@@ -201,16 +268,26 @@ class _Here:
         """Nothing has to start."""
 
     def load(self) -> Facts:
+        return self._loaded().facts
+
+    def score(self, batch: Batch) -> Reply:
+        call = self._loaded()
+        with _nothing_on_stdout():
+            return call.run(batch)
+
+    def pack_state(self) -> bytes:
+        with _named(self.component.name), _nothing_on_stdout():
+            return self._loaded().pack_state()
+
+    def restore(self, state: bytes) -> None:
+        with _named(self.component.name), _nothing_on_stdout():
+            self._loaded().restore(state)
+
+    def _loaded(self) -> RewardCall:
         if self._call is None:
             with _nothing_on_stdout():
                 self._call = reward_call(self.component, timeout=self.timeout)
-        return self._call.facts
-
-    def score(self, batch: Batch) -> Reply:
-        self.load()
-        assert self._call is not None
-        with _nothing_on_stdout():
-            return self._call.run(batch)
+        return self._call
 
     def close(self, *, kill: bool = False) -> None:
         """Nothing is kept open."""
@@ -218,6 +295,27 @@ class _Here:
 
 def _has_short_cut(part: Component) -> bool:
     return type(part).quick is not Component.quick
+
+
+def _pack(name: str, state: Any) -> bytes:
+    """The state of a component as bytes."""
+    with _named(name):
+        return memory.pack_state(state)
+
+
+def _unpack(name: str, packed: bytes) -> Any:
+    """The state of a component again."""
+    with _named(name):
+        return memory.unpack_state(packed)
+
+
+@contextlib.contextmanager
+def _named(component: str) -> Iterator[None]:
+    """Say in an error which component it is about."""
+    try:
+        yield
+    except RewardError as error:
+        raise RewardError(f"{component}: {error.message}", hint=error.hint) from error
 
 
 def _nothing_on_stdout() -> contextlib.redirect_stdout[Any]:

@@ -13,8 +13,9 @@ from typing import Any
 
 from rlctl.errors import RewardError
 from rlctl.registry import did_you_mean
-from rlctl.rewards.calls import describe, signature_of
+from rlctl.rewards.calls import signature_of
 from rlctl.rewards.lookup import split
+from rlctl.rewards.reasons import describe
 from rlctl.rewards.signature import PROVIDED, Signature
 
 

@@ -42,12 +42,15 @@ class TestResult:
 
 
 def run_tests(rewards: Rewards, scorer: Scorer) -> list[TestResult]:
-    """Score every test by itself.
+    """Score every test by itself; rewards that remember forget it again.
 
     Raises:
         RewardError: A reward cannot be loaded, or a test lacks a column.
     """
-    return [_run(i, test, rewards, scorer) for i, test in enumerate(rewards.tests)]
+    if not rewards.tests:
+        return []
+    with scorer.unchanged():
+        return [_run(i, test, rewards, scorer) for i, test in enumerate(rewards.tests)]
 
 
 def require(results: Sequence[TestResult]) -> None:

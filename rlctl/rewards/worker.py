@@ -12,9 +12,14 @@ import signal
 import sys
 import threading
 import time
+from functools import partial
 from multiprocessing.connection import Connection
+from typing import TYPE_CHECKING, Any
 
 from rlctl.errors import RewardError
+
+if TYPE_CHECKING:
+    from rlctl.rewards.calls import RewardCall
 
 SECONDS_TO_END = 1.0
 PR_SET_PDEATHSIG = 1
@@ -23,12 +28,14 @@ PR_SET_PDEATHSIG = 1
 def main(descriptor: int, dies_with_thread: bool) -> None:
     """Serve the parent at the other end of the socket `descriptor` until it says goodbye or is gone.
 
-    Messages are pickled: first (component, timeout), then batches; back come ("ready", facts),
-    ("reply", Reply) or ("error", message, hint). An empty message is goodbye. With `dies_with_thread`, the
-    end of the thread that started this process is the end of the parent.
+    Messages are pickled: first (component, timeout, state), where a state is for a reward that goes on from
+    one; back comes ("ready", facts, state). Then, as often as wanted, ("score", batch) is answered with
+    ("reply", Reply), ("pack", None) with ("state", bytes), ("restore", bytes) with ("restored", None). Or,
+    at any time, with ("error", message, hint), the last one. An empty message is goodbye.
+    With `dies_with_thread`, the end of the thread that started this process is the end of the parent.
     """
     os.set_inheritable(descriptor, False)
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    _leave_signals_to_the_parent()
     if dies_with_thread and sys.platform == "linux":
         _die_without_python()
     connection = Connection(descriptor)
@@ -43,20 +50,34 @@ def main(descriptor: int, dies_with_thread: bool) -> None:
 
 
 def _serve(connection: Connection, inbox: "queue.SimpleQueue[bytes]") -> None:
-    from rlctl.rewards.calls import describe, reward_call
+    from rlctl.rewards.calls import reward_call
+    from rlctl.rewards.reasons import describe
 
-    component, timeout = pickle.loads(inbox.get())
+    component, timeout, state = pickle.loads(inbox.get())
     try:
         call = reward_call(component, timeout=timeout)
+        if state is not None:
+            call.restore(state)
+        elif call.stateful:
+            state = call.pack_state()
     except (Exception, SystemExit) as error:
         raise error if isinstance(error, RewardError) else RewardError(describe(error)) from error
-    connection.send(("ready", call.facts))
+    connection.send(("ready", call.facts, state))
     while message := inbox.get():
         try:
-            batch = pickle.loads(message)
+            kind, content = pickle.loads(message)
         except Exception as error:
             raise RewardError(f"cannot read its columns: {describe(error)}") from error
-        connection.send(("reply", call.run(batch)))
+        connection.send(_answer(call, kind, content))
+
+
+def _answer(call: "RewardCall", kind: str, content: Any) -> tuple[str, Any]:
+    if kind == "pack":
+        return "state", call.pack_state()
+    if kind == "restore":
+        call.restore(content)
+        return "restored", None
+    return "reply", call.run(content)
 
 
 def _listen(connection: Connection, inbox: "queue.SimpleQueue[bytes]") -> None:
@@ -69,6 +90,18 @@ def _listen(connection: Connection, inbox: "queue.SimpleQueue[bytes]") -> None:
         inbox.put(b"")
         time.sleep(SECONDS_TO_END)
         os.killpg(0, signal.SIGKILL)
+
+
+def _leave_signals_to_the_parent() -> None:
+    """Go on where a signal that asks the run to stop reaches all of its processes; the parent ends this one.
+
+    A completion that failed because its worker was told to stop would make the run another run. Only SIGINT
+    is ignored outright: what a reward starts must still be able to be ended with SIGTERM.
+    """
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    for number in (signal.SIGTERM, signal.SIGUSR1):
+        signal.signal(number, lambda *_: None)
+        os.register_at_fork(after_in_child=partial(signal.signal, number, signal.SIG_DFL))
 
 
 def _die_without_python() -> None:

@@ -2,34 +2,25 @@
 
 A batch is tried as a whole first, with the time of one completion. What is lost with its process, by time-out
 or crash, is scored again one completion at a time. Nothing is forked, and no main script is imported again.
+A reward that remembers has one process, and a new one goes on from the last state that the parent has seen.
 """
 
 import logging
 import math
-import os
-import pickle
-import signal
-import socket
-import subprocess
 import time
 from collections import deque
-from collections.abc import Iterator
-from contextlib import suppress
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import pairwise
-from multiprocessing.connection import Connection, wait
 from typing import Any
 
 from rlctl.config.component import Component
 from rlctl.errors import RewardError
 from rlctl.rewards.batch import Batch
 from rlctl.rewards.calls import Facts, Reply, all_failed
-from rlctl.rewards.worker import start_arguments
+from rlctl.rewards.process import SECONDS_BETWEEN_LOOKS, SECONDS_TO_LOAD, Worker, wait_for
 
-SECONDS_TO_LOAD = 300.0
-SECONDS_TO_END = 1.0
-SECONDS_BETWEEN_LOOKS = 0.2
-"""How often processes are looked at where the system cannot tell of their end by itself."""
 logger = logging.getLogger(__name__)
 
 
@@ -46,58 +37,6 @@ class Lost:
     hung: bool
 
 
-class Worker:
-    """One process with one reward in it."""
-
-    def __init__(self, component: Component, timeout: float) -> None:
-        ours, theirs = socket.socketpair()
-        with ours, theirs:
-            os.set_inheritable(theirs.fileno(), True)
-            self.process = subprocess.Popen(
-                start_arguments(theirs.fileno()),
-                pass_fds=[theirs.fileno()],
-                stdin=subprocess.DEVNULL,
-                stdout=_standard_error(),
-                start_new_session=True,
-            )
-            self.connection = Connection(ours.detach())
-        self.watch = _watch(self.process.pid)
-        self.loaded = False
-        self.task: list[int] | None = None
-        self.deadline = time.monotonic() + SECONDS_TO_LOAD
-        self._send((component, timeout))
-
-    def give(self, task: list[int], batch: Batch, budget: float) -> None:
-        """Score some rows of a batch within `budget` seconds."""
-        self.task = task
-        self.deadline = time.monotonic() + budget
-        self._send(batch.take(task) if len(task) < len(batch) else batch)
-
-    def died(self) -> bool:
-        """Whether the process is gone with nothing more to read; its socket may live on in a child of it."""
-        return self.process.poll() is not None and not self.connection.poll()
-
-    def end(self, *, kill: bool) -> str:
-        """End the process and everything that it started; says how it ended."""
-        if not kill:
-            with suppress(OSError, EOFError):
-                self.connection.send_bytes(b"")
-                while self.connection.poll(SECONDS_TO_END):
-                    self.connection.recv_bytes()
-        with suppress(ProcessLookupError, PermissionError):
-            os.killpg(self.process.pid, signal.SIGKILL)
-        self.connection.close()
-        if self.watch is not None:
-            os.close(self.watch)
-        code = self.process.wait()
-        return f"signal {signal.Signals(-code).name}" if code < 0 else f"exit code {code}"
-
-    def _send(self, message: Any) -> None:
-        # A process that died is noticed at the next `wait`, which is where the reason is known.
-        with suppress(BrokenPipeError, ConnectionResetError):
-            self.connection.send_bytes(pickle.dumps(message, protocol=5))
-
-
 class Pool:
     """Processes for one component.
 
@@ -105,20 +44,32 @@ class Pool:
         component: The reward; loaded in each process.
         processes: How many score at the same time; a batch is split between them at the borders of groups.
         timeout: Seconds for one completion.
+        poll: Called every 0.2 s while this waits; what it raises ends the processes, and is raised.
     """
 
-    def __init__(self, component: Component, *, processes: int, timeout: float) -> None:
+    def __init__(
+        self,
+        component: Component,
+        *,
+        processes: int,
+        timeout: float,
+        poll: Callable[[], None] | None = None,
+    ) -> None:
         self.component = component
         self.processes = processes
         self.timeout = timeout
+        self.poll = poll
         self.facts: Facts | None = None
         self.one_by_one = False
         self._workers: list[Worker] = []
+        self._state: bytes | None = None
+        self._lost_memory = False
+        self._next_poll = 0.0
 
     def start(self) -> None:
         """Start the processes, without waiting for them."""
         while len(self._workers) < self.processes:
-            self._workers.append(Worker(self.component, self.timeout))
+            self._workers.append(self._new_worker())
 
     def load(self) -> Facts:
         """Wait until the reward is loaded in a process.
@@ -128,8 +79,9 @@ class Pool:
         """
         if self.facts is None:
             self.start()
-            for _ in self._run(None, [], 0.0):
-                pass
+            with self._all_or_none():
+                for _ in self._run(None, [], 0.0):
+                    pass
         assert self.facts is not None
         return self.facts
 
@@ -145,14 +97,38 @@ class Pool:
         tasks = [[i] for i in range(len(batch))] if self.one_by_one else self._portions(batch)
         batch = batch.for_worker(facts.reads)
         reply = Reply([None] * len(batch))
-        try:
+        with self._all_or_none():
             lost = self._first_attempt(batch, tasks, reply, facts)
             if lost:
                 self._second_attempt(batch, lost, reply, facts)
-        except BaseException:
-            self.close(kill=True)
-            raise
         return reply
+
+    def pack_state(self) -> bytes:
+        """The state of a reward that remembers; without a process, the one that a new one would go on from.
+
+        Raises:
+            RewardError: The reward cannot be loaded, or cannot tell its state.
+        """
+        self.load()
+        if worker := self._loaded_worker():
+            worker.pack_state()
+            self._state = self._answer(worker, "state_dict()")
+        assert self._state is not None
+        return self._state
+
+    def restore(self, state: bytes) -> None:
+        """Have a reward that remembers go on from a state, in its process and in any later one.
+
+        Raises:
+            RewardError: The reward cannot be loaded, or refuses the state.
+        """
+        self.load()
+        if worker := self._loaded_worker():
+            worker.restore(state)
+            self._answer(worker, "load_state_dict()")
+        else:
+            self.close(kill=True)
+        self._state = state
 
     def close(self, *, kill: bool = False) -> None:
         """End every process."""
@@ -210,24 +186,47 @@ class Pool:
         Without tasks, returns once a process has loaded the reward.
         """
         waiting = deque(tasks)
+        self._next_poll = time.monotonic() + SECONDS_BETWEEN_LOOKS
         while waiting or any(worker.task for worker in self._workers) or self.facts is None:
             if len(self._workers) < min(self.processes, max(len(waiting), 1)):
-                self._workers.append(Worker(self.component, self.timeout))
+                self._workers.append(self._new_worker())
             for worker in self._workers:
                 if batch is not None and waiting and worker.loaded and worker.task is None:
                     worker.give(waiting.popleft(), batch, budget)
-            active = [worker for worker in self._workers if worker.task or not worker.loaded]
-            patience = min(worker.deadline for worker in active) - time.monotonic()
-            ready = _wait(active, max(patience, 0.0))
-            for worker in active:
-                if worker.connection in ready:
-                    yield from self._receive(worker)
-                elif worker.died():
-                    yield from self._dead(worker)
-                elif worker.deadline < time.monotonic():
-                    yield from self._late(worker, budget)
+            yield from self._wait()
 
-    def _receive(self, worker: Worker) -> Iterator[tuple[list[int], Reply | Lost]]:
+    def _answer(self, worker: Worker, method: str) -> Any:
+        """What a process answers to a question about its state."""
+        self._next_poll = time.monotonic() + SECONDS_BETWEEN_LOOKS
+        with self._all_or_none():
+            while True:
+                for _, answer in self._wait():
+                    if not isinstance(answer, Lost):
+                        return answer
+                    reason = f"took longer than {SECONDS_TO_LOAD:g} s" if answer.hung else answer.reason
+                    raise RewardError(f"{self.component.name}: {method}: {reason}")
+
+    def _wait(self) -> Iterator[tuple[list[int], Any]]:
+        """Wait until something happens to a process that is busy, or it is time to look for a signal."""
+        active = [worker for worker in self._workers if worker.task is not None or not worker.loaded]
+        until = min(worker.deadline for worker in active)
+        if self.poll is not None:
+            until = min(until, self._next_poll)
+        ready = wait_for(active, max(until - time.monotonic(), 0.0))
+        if self.poll is not None and time.monotonic() >= self._next_poll:
+            self._next_poll = time.monotonic() + SECONDS_BETWEEN_LOOKS
+            self.poll()
+        for worker in active:
+            if worker not in self._workers:
+                continue
+            if worker.connection in ready:
+                yield from self._receive(worker)
+            elif worker.died():
+                yield from self._dead(worker)
+            elif worker.deadline < time.monotonic():
+                yield from self._late(worker)
+
+    def _receive(self, worker: Worker) -> Iterator[tuple[list[int], Any]]:
         task = worker.task
         try:
             kind, *content = worker.connection.recv()
@@ -239,28 +238,72 @@ class Pool:
             raise (
                 self._cannot_load(*content)
                 if task is None
-                else RewardError(f"{self.component.name}: {content[0]}")
+                else RewardError(f"{self.component.name}: {content[0]}", hint=content[1])
             )
         if kind == "ready":
-            worker.loaded, self.facts = True, content[0]
+            self._ready(worker, *content)
             return
         worker.task = None
         assert task is not None
         yield task, content[0]
 
+    def _ready(self, worker: Worker, facts: Facts, state: bytes | None) -> None:
+        worker.loaded, self.facts = True, facts
+        if not facts.stateful:
+            return
+        self._state = self._state or state
+        if self.processes > 1:
+            logger.warning(
+                "reward %s remembers what it has scored (it has state_dict): it runs in one process, not %d",
+                self.component.name,
+                self.processes,
+            )
+            self.processes = 1
+            for other in [other for other in self._workers if other is not worker]:
+                self._remove(other)
+
     def _dead(self, worker: Worker) -> Iterator[tuple[list[int], Lost]]:
         task = worker.task
-        how = self._remove(worker)
+        how = self._lose(worker)
         if task is None:
             raise self._cannot_load(f"its process ended while loading it ({how})")
         yield task, Lost(f"its process died ({how})", hung=False)
 
-    def _late(self, worker: Worker, budget: float) -> Iterator[tuple[list[int], Lost]]:
+    def _late(self, worker: Worker) -> Iterator[tuple[list[int], Lost]]:
         task = worker.task
-        self._remove(worker)
+        self._lose(worker)
         if task is None:
             raise self._cannot_load(f"loading it takes longer than {SECONDS_TO_LOAD:g} s")
         yield task, Lost(f"took longer than {self.timeout:g} s", hung=True)
+
+    def _new_worker(self) -> Worker:
+        return Worker(self.component, self.timeout, self._state)
+
+    def _loaded_worker(self) -> Worker | None:
+        """The process of a reward that remembers, where it has one that can be asked."""
+        for worker in [worker for worker in self._workers if worker.died()]:
+            self._lose(worker)
+        return next((worker for worker in self._workers if worker.loaded), None)
+
+    @contextmanager
+    def _all_or_none(self) -> Iterator[None]:
+        """No process goes on with what was given up."""
+        try:
+            yield
+        except BaseException:
+            self.close(kill=True)
+            raise
+
+    def _lose(self, worker: Worker) -> str:
+        """End a process that hangs or died; what a reward in it has remembered is gone."""
+        if self.facts is not None and self.facts.stateful and not self._lost_memory:
+            self._lost_memory = True
+            logger.warning(
+                "reward %s: its process hung or died; what it has seen since its state was last saved is "
+                "forgotten (said once)",
+                self.component.name,
+            )
+        return self._remove(worker)
 
     def _remove(self, worker: Worker) -> str:
         self._workers.remove(worker)
@@ -269,28 +312,3 @@ class Pool:
     def _cannot_load(self, message: str, hint: str | None = None) -> RewardError:
         self.close(kill=True)
         return RewardError(f"the reward {self.component.name!r} cannot be loaded: {message}", hint=hint)
-
-
-def _watch(pid: int) -> int | None:
-    """A descriptor that becomes readable when a process ends; None where the system has none."""
-    try:
-        return os.pidfd_open(pid)
-    except (AttributeError, OSError):
-        return None
-
-
-def _wait(workers: list[Worker], seconds: float) -> list[Any]:
-    """Wait until a worker has something to say or its process ends."""
-    watches = [worker.watch for worker in workers if worker.watch is not None]
-    if len(watches) < len(workers):
-        seconds = min(seconds, SECONDS_BETWEEN_LOOKS)
-    return wait([*(worker.connection for worker in workers), *watches], seconds)
-
-
-def _standard_error() -> int:
-    """Where workers print: never to stdout, which belongs to the command's own output."""
-    try:
-        os.fstat(2)
-    except OSError:
-        return subprocess.DEVNULL
-    return 2
