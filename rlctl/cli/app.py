@@ -42,6 +42,10 @@ def train(
         str | None,
         typer.Option("--output-dir", metavar="DIR", help="Folder that holds the runs.", show_default=False),
     ] = None,
+    resume: Annotated[
+        bool,
+        typer.Option("--resume", help="Go on with the run of this name from its newest checkpoint."),
+    ] = False,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Print the plan; write nothing.")] = False,
     as_json: Json = False,
     quiet: Quiet = False,
@@ -50,7 +54,7 @@ def train(
     """Validate the YAML, then run the algorithm that it names."""
     from rlctl.cli.train import run
 
-    run(config, overrides, output_dir, dry_run=dry_run, as_json=as_json, quiet=quiet)
+    run(config, overrides, output_dir, resume=resume, dry_run=dry_run, as_json=as_json, quiet=quiet)
 
 
 @app.command()
@@ -65,6 +69,65 @@ def check(
     from rlctl.cli.check import run
 
     run(config, overrides, as_json=as_json, quiet=quiet, verbose=verbose)
+
+
+@app.command()
+def export(
+    run: Annotated[
+        str,
+        typer.Argument(
+            metavar="RUN",
+            help="A run's folder, or RUN@STEP for one of its checkpoints.",
+            show_default=False,
+        ),
+    ],
+    output: Annotated[
+        str | None,
+        typer.Option(
+            "--output",
+            "-o",
+            metavar="DIR",
+            help="Folder to write; export or export-STEP in the run's by default.",
+            show_default=False,
+        ),
+    ] = None,
+    push: Annotated[
+        str | None,
+        typer.Option(
+            "--push", metavar="OWNER/NAME", help="Upload it to the Hugging Face Hub.", show_default=False
+        ),
+    ] = None,
+    private: Annotated[bool, typer.Option("--private", help="Make a new repository private.")] = False,
+    adapter: Annotated[
+        bool, typer.Option("--adapter", help="Export a LoRA adapter as it is, not merged.")
+    ] = False,
+    dtype: Annotated[
+        str | None,
+        typer.Option(
+            "--dtype",
+            metavar="TYPE",
+            help="float32, bfloat16 or float16; that of the base model by default.",
+            show_default=False,
+        ),
+    ] = None,
+    as_json: Json = False,
+    quiet: Quiet = False,
+    verbose: Verbose = False,
+) -> None:
+    """Write a run's model to one folder: LoRA merged, with a model card."""
+    from rlctl.cli.export import run as export_run
+
+    export_run(
+        run,
+        output,
+        push,
+        private=private,
+        adapter=adapter,
+        dtype=dtype,
+        as_json=as_json,
+        quiet=quiet,
+        verbose=verbose,
+    )
 
 
 @app.command()

@@ -36,8 +36,13 @@ _Dumper.add_multi_representer(str, _text)
 
 def to_yaml(config: Config) -> str:
     """The config as YAML, in the order of the sections; the same config gives the same bytes."""
+    return as_yaml(config.model_dump(mode="python"))
+
+
+def as_yaml(sections: dict[str, Any]) -> str:
+    """Plain values as YAML of the same look."""
     return yaml.dump(
-        config.model_dump(mode="python"),
+        sections,
         Dumper=_Dumper,
         sort_keys=False,
         allow_unicode=True,

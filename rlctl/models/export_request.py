@@ -1,0 +1,90 @@
+"""What `rlctl export` is asked to do, and what cannot work about it. Torch-free."""
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+
+from rlctl.config.model_files import HUB_ID
+from rlctl.errors import UsageError
+from rlctl.models.trained import Trained, find_run
+from rlctl.registry import did_you_mean
+
+DTYPES = ("float32", "bfloat16", "float16")
+
+
+@dataclass(frozen=True)
+class Request:
+    """An export that can begin.
+
+    Args:
+        run: The trained model.
+        folder: Where the export belongs; does not exist, or is empty.
+        adapter: Whether an adapter stays an adapter.
+        dtype: Type of the weights; None for that of the base model, or of the run without an adapter.
+        repository: `OWNER/NAME` on the Hub; None to stay here.
+    """
+
+    run: Trained
+    folder: Path
+    adapter: bool = False
+    dtype: str | None = None
+    repository: str | None = None
+
+    @property
+    def merged(self) -> bool:
+        """Whether an adapter becomes part of the weights."""
+        return self.run.is_adapter and not self.adapter
+
+
+def request(
+    name: str,
+    output: str | None = None,
+    *,
+    adapter: bool = False,
+    dtype: str | None = None,
+    repository: str | None = None,
+) -> Request:
+    """Check what a user asks for.
+
+    Args:
+        name: A run's folder, or `RUN@STEP`.
+        output: Folder to write; None for `export` or `export-STEP` in the run's.
+        adapter: Export the adapter as it is.
+        dtype: `float32`, `bfloat16` or `float16`.
+        repository: Where to push to on the Hub.
+
+    Raises:
+        UsageError: Options that do not go together, or a folder that cannot be written.
+        CheckpointError: No such run, or no model in it.
+    """
+    if dtype is not None and dtype not in DTYPES:
+        hint = did_you_mean(dtype, DTYPES) or f"there is {', '.join(DTYPES)}"
+        raise UsageError(f"no such type {dtype!r}", where="--dtype", hint=hint)
+    if adapter and dtype is not None:
+        hint = "Leave one of them out."
+        raise UsageError(
+            "--adapter keeps the type that the adapter has; --dtype is for merged weights", hint=hint
+        )
+    if repository is not None and not ("/" in repository and HUB_ID.fullmatch(repository)):
+        hint = "Give the user or organisation and the name: --push OWNER/NAME"
+        raise UsageError(f"{repository!r} is no repository of the Hub", where="--push", hint=hint)
+    run = find_run(name)
+    if adapter and not run.is_adapter:
+        hint = "Leave --adapter out."
+        raise UsageError("the run trained all weights; it has no adapter", where=name, hint=hint)
+    default = run.folder / ("export" if run.checkpoint is None else f"export-{run.checkpoint}")
+    folder = Path(output).expanduser() if output is not None else default
+    _can_be_written(folder)
+    return Request(run, folder, adapter, dtype, repository)
+
+
+def _can_be_written(folder: Path) -> None:
+    """An export never touches what is there."""
+    hint = "Choose another folder (--output DIR), or remove it."
+    if folder.is_dir() and any(folder.iterdir()):
+        raise UsageError("the folder exists and is not empty", where=str(folder), hint=hint)
+    if folder.exists() and not folder.is_dir():
+        raise UsageError("a file of this name exists", where=str(folder), hint=hint)
+    parent = next(one for one in folder.absolute().parents if one.exists())
+    if not parent.is_dir() or not os.access(parent, os.W_OK):
+        raise UsageError("cannot write here", where=str(parent), hint="Choose another folder: --output DIR.")
