@@ -11,6 +11,7 @@ EXIT_CONFIG = 2
 EXIT_DATA = 3
 EXIT_MISSING = 4
 EXIT_TRAINING = 5
+EXIT_STOPPED = 75
 
 
 class RlctlError(Exception):
@@ -110,6 +111,12 @@ class TrainingError(RlctlError, RuntimeError):
     """Training failed: out of memory, a full disk, numbers that are no longer finite."""
 
     exit_code = EXIT_TRAINING
+
+
+class Stopped(RlctlError, RuntimeError):
+    """A signal ended the run. What was reached is in its newest checkpoint; `--resume` goes on from there."""
+
+    exit_code = EXIT_STOPPED
 
 
 def dotted(path: tuple[str | int, ...]) -> str:

@@ -7,7 +7,7 @@ from typing import Any
 import typer
 
 from rlctl.cli.output import print_json
-from rlctl.errors import ConfigError, RlctlError, UsageError, dotted
+from rlctl.errors import ConfigError, RlctlError, Stopped, UsageError, dotted
 
 EXIT_BUG = 1
 EXIT_INTERRUPTED = 130
@@ -31,6 +31,8 @@ def report(error: BaseException, *, as_json: bool, verbose: bool) -> int:
     if isinstance(error, ConfigError):
         count = len(error.problems)
         typer.echo(f"{error}\n{count} problems" if count > 1 else str(error), err=True)
+    elif isinstance(error, Stopped):
+        typer.echo(error.render(), err=True)
     else:
         mark = typer.style("error:", fg=typer.colors.RED) if sys.stderr.isatty() else "error:"
         typer.echo(f"{mark} {_in_words(error, verbose)}", err=True)

@@ -2,7 +2,6 @@
 
 import json
 import os
-import signal
 from typing import Any
 
 from rlctl.cli.output import console, print_json, print_lines, stdout_kept_for
@@ -12,7 +11,14 @@ from rlctl.errors import UsageError
 
 
 def run(
-    path: str, overrides: list[str], output_dir: str | None, *, dry_run: bool, as_json: bool, quiet: bool
+    path: str,
+    overrides: list[str],
+    output_dir: str | None,
+    *,
+    resume: bool,
+    dry_run: bool,
+    as_json: bool,
+    quiet: bool,
 ) -> None:
     """Validate, then print the plan or train."""
     from rlctl.config.load import load_config
@@ -21,34 +27,66 @@ def run(
         overrides = [*overrides, f"run.output_dir={json.dumps(output_dir)}"]
     config = load_config(path, overrides)
     if dry_run:
-        _print_plan(config, as_json=as_json)
+        _print_plan(config, resume=resume, as_json=as_json)
         return
-    for ending in (signal.SIGTERM, signal.SIGUSR1):
-        signal.signal(ending, _interrupt)
-    with stdout_kept_for(as_json):
+    if resume and _is_finished(config, as_json=as_json, quiet=quiet):
+        return
+    from rlctl.training.stopping import StopSignals
+
+    with StopSignals() as stop, stdout_kept_for(as_json):
         from rlctl.training.train import train
 
-        result = train(config, console=console(stderr=as_json), quiet=quiet)
+        result = train(config, resume=resume, console=console(stderr=as_json), quiet=quiet, stop=stop)
     if as_json:
         print_json(result.summary)
 
 
-def _interrupt(number: int, frame: object) -> None:
-    """A signal that ends the run does it like Ctrl-C: workers stop, and the run's status says so."""
-    raise KeyboardInterrupt
+def _is_finished(config: Config, *, as_json: bool, quiet: bool) -> bool:
+    """Say that a run is done already, if it is."""
+    from rlctl.training.place import folder_of
+    from rlctl.training.resume import is_finished, summary_of
+
+    folder = folder_of(config)
+    if not is_finished(folder, config):
+        return False
+    summary = summary_of(folder)
+    if as_json:
+        print_json(summary)
+    elif not quiet:
+        print_lines(f"done already: {folder}, {summary['steps']} steps")
+    return True
 
 
-def _print_plan(config: Config, *, as_json: bool) -> None:
-    from rlctl.training.run import folder_of, refuse_existing
+def _print_plan(config: Config, *, resume: bool, as_json: bool) -> None:
+    from rlctl.training.place import folder_of, refuse_existing
 
-    refuse_existing(config)
+    folder = folder_of(config)
+    point = _point(config) if resume and folder.is_dir() else None
+    if not resume:
+        refuse_existing(config)
     plan = plan_of(config)
     if as_json:
-        print_json(
-            {"run": str(folder_of(config)), "plan": plan_document(plan), "config": config.model_dump()}
-        )
+        document = {"run": str(folder), "plan": plan_document(plan), "config": config.model_dump()}
+        print_json({**document, "resume_from": None if point is None else str(point.path)})
     else:
-        print_lines(f"run: {folder_of(config)} (not written: --dry-run)", *plan.describe())
+        first = f"run: {folder} (not written: --dry-run)"
+        start = [f"goes on from: {point.name if point else 'step 0, there is no checkpoint'}"] * resume
+        print_lines(first, *start, *plan.describe())
+
+
+def _point(config: Config) -> Any:
+    """The checkpoint that a run would go on from; refuses what the run itself would refuse."""
+    from rlctl.training.checkpoints import Checkpoints
+    from rlctl.training.place import folder_of
+    from rlctl.training.resume import allowed_changes, read_record
+
+    folder = folder_of(config)
+    if read_record(folder) is None:
+        return None
+    allowed_changes(folder, config)
+    point, damaged = Checkpoints(folder / "checkpoints").newest()
+    print_lines(*(f"damaged, and not used: {one}" for one in damaged))
+    return point
 
 
 def plan_of(config: Config) -> Plan:

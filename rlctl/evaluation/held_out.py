@@ -3,6 +3,7 @@
 import math
 import statistics
 from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -69,6 +70,7 @@ def evaluate(
     step: int,
     template_arguments: Mapping[str, Any] | None = None,
     share: Share | None = None,
+    alone: Callable[[], AbstractContextManager[None]] = nullcontext,
 ) -> HeldOut:
     """Sample and score held-out prompts, and complete each once greedily.
 
@@ -82,6 +84,7 @@ def evaluate(
         template_arguments: Arguments of the chat template.
         share: Which part of the scoring this process does; None for all of it. Every process generates
             everything, because sampling by parts would draw other completions than one process does.
+        alone: Entered around generation, where no process waits for another.
     """
     texts: list[Prompt] = [row["prompt"] for row in prompts]
     count = config.eval.num_samples
@@ -95,8 +98,9 @@ def evaluate(
         template_arguments=template_arguments,
         more=config.algorithm.trl.get("generation_kwargs"),
     )
-    sampled = generate_all(num_samples=count, seed=config.run.seed)
-    greedy = generate_all(greedy=True)
+    with alone():
+        sampled = generate_all(num_samples=count, seed=config.run.seed)
+        greedy = generate_all(greedy=True)
     sampled_scores, sampled_rows = score(scorer, prompts, sampled, step=step, greedy=False, share=share)
     greedy_scores, greedy_rows = score(scorer, prompts, greedy, step=step, greedy=True, share=share)
     reward = clustered_mean([row.total for row in sampled_scores], count)

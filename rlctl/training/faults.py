@@ -35,6 +35,21 @@ def explain(error: BaseException, config: Config) -> RlctlError | None:
     return None
 
 
+def is_io(error: BaseException) -> bool:
+    """Whether an error is of a disk or a drive, and not of the program."""
+    writer = "PytorchStreamWriter" in str(error) or "unexpected pos" in str(error)
+    return isinstance(error, OSError) or type(error).__name__ == "SafetensorError" or writer
+
+
+def in_words(error: BaseException) -> str:
+    """What happened to a file, in a line: `the disk is full`, `Permission denied: /data/run`."""
+    if _disk_full(error, str(error)):
+        return "the disk is full"
+    if isinstance(error, OSError) and error.strerror:
+        return f"{error.strerror}: {error.filename}" if error.filename else error.strerror
+    return _first_line(str(error))
+
+
 def memory_advice(config: Config) -> str:
     """Keys that lower the memory of this config, cheapest first."""
     processes = int(os.environ.get("WORLD_SIZE", "1"))

@@ -3,6 +3,7 @@
 import hashlib
 import os
 import platform
+import socket
 import subprocess
 import sys
 from datetime import UTC, datetime
@@ -44,6 +45,33 @@ def provenance(config: Config, *, command: list[str] | None = None) -> dict[str,
         "hardware": hardware(),
         "hashes": {"data": data_hashes(config), "rewards": reward_hashes(config)},
     }
+
+
+def process() -> dict[str, Any]:
+    """Where the process that writes a run can be found."""
+    return {"pid": os.getpid(), "host": socket.gethostname()}
+
+
+def differences(before: dict[str, Any], after: dict[str, Any]) -> list[str]:
+    """Versions, hardware, data and reward code that are not what they were, in words.
+
+    Args:
+        before: The provenance of a run's start.
+        after: The same of now.
+    """
+    words = []
+    for group, known in (("packages", after["packages"]), ("hardware", after["hardware"])):
+        old = before.get(group, {})
+        names = (name for name in known if name not in ("system", "cpus"))
+        words += [f"{name} {old.get(name)} → {known[name]}" for name in names if old.get(name) != known[name]]
+    if before.get("python") != after["python"]:
+        words.append(f"python {before.get('python')} → {after['python']}")
+    for what, hashes in after["hashes"].items():
+        old = before.get("hashes", {}).get(what, {})
+        words += [
+            f"{what}: {Path(file).name} is another file" for file in hashes if old.get(file) != hashes[file]
+        ]
+    return words
 
 
 def versions() -> dict[str, str]:

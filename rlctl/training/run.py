@@ -1,29 +1,29 @@
-"""One life for every run: its folder, its logs, its provenance, and what is said when it ends badly.
+"""One life for every run: a folder that one process writes, checkpoints, and how it ends.
 
-Whatever the algorithm, a run starts by claiming a folder that does not exist yet and ends with a status in
-`run.json`. Only the main process writes.
+Whatever the algorithm: the run is opened (a new one, or one to go on with), begins, passes a boundary at the
+end of every step, and leaves a status in `run.json`. Only the main process writes what all share.
 """
 
-import gzip
-import json
-import os
 import shutil
-from collections.abc import Iterator
-from contextlib import contextmanager
-from pathlib import Path
+from collections.abc import Callable
 from types import TracebackType
-from typing import Any
+from typing import Any, Self
+
+from filelock import FileLock
 
 from rlctl.config.config import Config
 from rlctl.config.dump import to_yaml
-from rlctl.errors import RlctlError, UsageError
-from rlctl.training.faults import explain
-from rlctl.training.provenance import now, provenance
-
-GZIP_ABOVE = 100 * 2**20
-"""Bytes from which the log of completions is compressed when the run ends."""
-
-ELSEWHERE = "Choose another folder: --output-dir DIR, or run.output_dir."
+from rlctl.errors import CheckpointError, RlctlError, Stopped, TrainingError, UsageError
+from rlctl.training import resume as going_on
+from rlctl.training.checkpoints import Checkpoint, Checkpoints, write_json
+from rlctl.training.faults import explain, in_words
+from rlctl.training.logs import RunLogs
+from rlctl.training.place import ELSEWHERE, folder_of, lock, name_taken, refuse_existing, refuse_unwritable
+from rlctl.training.progress import Progress
+from rlctl.training.provenance import differences, now, process, provenance
+from rlctl.training.saver import Saver
+from rlctl.training.stopping import StopSignals
+from rlctl.training.together import Together
 
 
 class Run:
@@ -31,72 +31,235 @@ class Run:
 
     Args:
         config: The resolved config; `run.output_dir` and `run.name` name the folder.
-        main: Whether this process writes (rank 0); the others call the same methods without effect.
+        resume: Go on with the run of this name, if there is one.
+        together: The processes of the run.
+        stop: The signals that it heeds.
+        tell: Says something to a person.
 
-    `worth_keeping` is set after the first step: from then on the folder stays, whatever happens.
+    Entering it refuses what cannot be run, before anything large is loaded; `begin` makes the folder. `point`
+    is the checkpoint that the run goes on from, or None.
     """
 
-    def __init__(self, config: Config, *, main: bool = True) -> None:
+    def __init__(
+        self,
+        config: Config,
+        *,
+        resume: bool = False,
+        together: Together | None = None,
+        stop: StopSignals | None = None,
+        tell: Callable[[str], None] = lambda text: None,
+    ) -> None:
         self.config = config
-        self.main = main
+        self.together = together or Together()
+        self.main = self.together.main
+        self.stop = stop or StopSignals()
+        self.tell = tell
         self.path = folder_of(config)
+        self.final = self.path / "final"
+        self.logs = RunLogs(self.path / "logs", main=self.main)
+        self.progress = Progress()
+        checkpoints = Checkpoints(self.path / "checkpoints", config.training.save_total_limit)
+        self.saver = Saver(checkpoints, self.logs, self.progress, self.together)
+        self.point: Checkpoint | None = None
         self.record: dict[str, Any] = {}
-        self.worth_keeping = False
+        self._resume = resume
+        self._former: dict[str, Any] | None = None
+        self._changes: list[going_on.Change] = []
+        self._lock: FileLock | None = None
+        self._news: str | None = None
+        self._begun = False
 
     @property
-    def checkpoints(self) -> Path:
-        """Folder of the checkpoints."""
-        return self.path / "checkpoints"
+    def worth_keeping(self) -> bool:
+        """Whether a step has been done: from then on the folder stays, whatever happens."""
+        return self._former is not None or self.saver.step > 0
 
-    @property
-    def final(self) -> Path:
-        """Folder of the trained model."""
-        return self.path / "final"
-
-    @property
-    def logs(self) -> Path:
-        """Folder of the logs."""
-        return self.path / "logs"
-
-    def __enter__(self) -> "Run":
-        if self.main:
-            refuse_existing(self.config)
-            try:
-                self.path.parent.mkdir(parents=True, exist_ok=True)
-                self.path.mkdir()  # of two runs that start together with one name, one gets the folder
-            except FileExistsError:
-                raise name_taken(self.path) from None
-            except OSError as error:
-                raise self._unwritable(error) from error
-            try:
-                self._begin()
-            except OSError as error:
-                shutil.rmtree(self.path, ignore_errors=True)
-                raise self._unwritable(error) from error
+    def __enter__(self) -> Self:
+        self.point = self.together.on_main(self._open)
         return self
 
-    def _begin(self) -> None:
-        self.logs.mkdir()
-        (self.path / "config.yaml").write_text(to_yaml(self.config), encoding="utf-8")
-        self.record = {**provenance(self.config), "start": now(), "status": "running"}
-        self._write_record()
+    def _open(self) -> Checkpoint | None:
+        if not (self._resume and self.path.is_dir()):
+            (refuse_unwritable(self.path) if self._resume else refuse_existing(self.config))
+            return None
+        try:
+            self._lock = lock(self.path)
+            return self._find_point()
+        except OSError as error:
+            raise self._unwritable(error) from error
+        except RlctlError:
+            self._release()
+            raise
 
-    def _unwritable(self, error: OSError) -> RlctlError:
-        message = f"cannot write here ({error.strerror})"
-        where = str(error.filename or self.path)
-        return explain(error, self.config) or UsageError(message, where=where, hint=ELSEWHERE)
+    def _find_point(self) -> Checkpoint | None:
+        """The checkpoint to go on from, in a folder that is ours now."""
+        self._former = going_on.read_record(self.path)
+        if self._former is None:
+            return None
+        if (self.path / "config.yaml").exists():
+            self._changes = going_on.allowed_changes(self.path, self.config)
+        point, damaged = self.saver.checkpoints.newest()
+        for one in damaged:
+            self.tell(f"damaged, and not used: {one}")
+        if damaged and point is None:
+            raise CheckpointError(
+                "no checkpoint of this run is sound",
+                where=str(self.path),
+                hint="Begin another run (--set run.name=NAME), or remove the folder.",
+            )
+        if point is None:
+            return None
+        processes = point.about["processes"]
+        if processes != self.together.processes:
+            raise UsageError(
+                f"this run has {processes} processes, and now there are {self.together.processes}",
+                where=str(self.path),
+                hint=f"Start it with {processes} again: each has a state of its own.",
+            )
+        return point
+
+    def begin(self, record: dict[str, Any]) -> None:
+        """Make the folder, or go back to the checkpoint; from now on signals save.
+
+        Args:
+            record: What `run.json` holds beside the provenance.
+
+        Raises:
+            UsageError: The folder exists by now, or cannot be written.
+        """
+        self.together.on_main(lambda: self._begin(record))
+        self._begun = True
+        self.stop.defer(self.together.exchange)
+
+    def _begin(self, record: dict[str, Any]) -> None:
+        made = False
+        try:
+            if self._lock is None:
+                self.path.parent.mkdir(parents=True, exist_ok=True)
+                self.path.mkdir()  # of two runs that start together with one name, one gets the folder
+                made = True
+                self._lock = lock(self.path)
+            self._write_start({**provenance(self.config), "start": now(), **record})
+        except FileExistsError:
+            raise name_taken(self.path) from None
+        except OSError as error:
+            if made:
+                shutil.rmtree(self.path, ignore_errors=True)
+            raise self._unwritable(error) from error
+
+    def _write_start(self, found: dict[str, Any]) -> None:
+        self.record = found
+        if self._former is not None:
+            self.record = {
+                name: value for name, value in self._former.items() if name not in ("end", "error")
+            }
+            self._former_lives(found)
+        self.record |= {"status": "running", "process": process()}
+        self._write_record()
+        (self.path / "config.yaml").write_text(to_yaml(self.config), encoding="utf-8")
+        self.logs.folder.mkdir(exist_ok=True)
+        lengths = dict.fromkeys(self.logs.lengths(), 0) if self.point is None else self.point.about["logs"]
+        for missing in self.logs.cut(lengths):
+            self.note(f"warning: {missing} since {self.point.name if self.point else 'the start'}")
+        self.saver.checkpoints.clear()
+        self.saver.checkpoints.set_aside(after=self.point.step if self.point else -1)
+        if self._news:
+            self.note(self._news)
+
+    def _former_lives(self, found: dict[str, Any]) -> None:
+        """Write down that the run goes on, and whether it is still the run that it would have been."""
+        assert self._former is not None
+        step = self.point.step if self.point else 0
+        others = differences(self._former, found) if self.point else []
+        changed = [*going_on.describe(self._changes), *others]
+        entry = {"time": found["start"], "step": step, "command": found["command"], "changed": changed}
+        self.record["resumed"] = [*self._former.get("resumed", []), entry]
+        self.tell(
+            f"going on after step {step}" if self.point else "no checkpoint yet: starting again at step 0"
+        )
+        self._news = (
+            f"going on after step {step}, no longer exactly as without a stop: {', '.join(changed)}"
+            if changed
+            else None
+        )
+
+    def restore(self) -> None:
+        """Every part of `saver.parts` goes on from `point`."""
+        assert self.point is not None
+        self.saver.restore(self.point)
+
+    def boundary(self, step: int, *, save: bool) -> None:
+        """`step` steps are done, and the next has not begun.
+
+        Args:
+            step: Steps that are done.
+            save: Whether a checkpoint is due. One that cannot be written is told of, and the run goes on.
+        """
+        self.saver.boundary(step)
+        if save and (fault := self.saver.save()) is not None:
+            self.note(f"warning: {self._not_saved(fault)}. Training goes on.")
+
+    def put_down(self, stopped: Stopped) -> RlctlError:
+        """Save what a signal has interrupted; returns the error to end with."""
+        step = self.saver.step
+        if not self.worth_keeping or step == 0:
+            return Stopped(
+                f"{stopped.message} before the first step was done: nothing to save",
+                hint="The same command with --resume begins again at step 0.",
+            )
+        if (fault := self.saver.save()) is not None and self.saver.saved != step:
+            return TrainingError(
+                f"{stopped.message} after step {step}; {self._not_saved(fault)}",
+                where=str(self.path),
+                hint="The same command with --resume goes on from the newest checkpoint.",
+            )
+        self.record["step"] = step
+        self.logs.text(f"{stopped.message} after step {step}")
+        return Stopped(
+            f"{stopped.message} after step {step}; saved in {self.saver.checkpoints.path(step)}",
+            hint="The same command with --resume goes on from there.",
+        )
+
+    def rescue(self) -> None:
+        """Save what was reached before a failure, where that can still be done."""
+        if self.together.processes == 1 and self.saver.step > 0 and self.saver.saved != self.saver.step:
+            try:
+                fault = self.saver.save()
+            except RlctlError:
+                return
+            if fault is None:
+                name = self.saver.checkpoints.path(self.saver.step).name
+                self.tell(f"saved before it failed: {name}; --resume goes on from there")
+
+    def note(self, text: str) -> None:
+        """Say something, and keep it in the log."""
+        self.logs.text(text)
+        self.tell(text)
+
+    def _not_saved(self, fault: Exception) -> str:
+        if self.saver.saved == self.saver.step:
+            return f"older checkpoints could not be removed: {in_words(fault)}"
+        kept = self.saver.checkpoints.steps()
+        newest = f"the newest checkpoint is of step {kept[-1]}" if kept else "there is no checkpoint"
+        return f"step {self.saver.step} could not be saved: {in_words(fault)} ({newest})"
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
+        try:
+            self._leave(error)
+        finally:
+            self._release()
+
+    def _leave(self, error: BaseException | None) -> None:
         if error is None:
             self._end("done")
             return
-        if self.main and not self.worth_keeping:
-            # It failed before the first step: leave nothing behind, so that the next try may have the name.
+        if self.main and self._begun and not self.worth_keeping:
+            # It ended before the first step: leave nothing behind, so that the next try may have the name.
             shutil.rmtree(self.path, ignore_errors=True)
-        if isinstance(error, KeyboardInterrupt):
-            self._end("interrupted")
+        if isinstance(error, KeyboardInterrupt | Stopped):
+            self._end("stopped")
             return
         explained = explain(error, self.config)
         self._end("failed", error=str(explained or error))
@@ -104,13 +267,13 @@ class Run:
             raise explained from error
 
     def _end(self, status: str, **more: Any) -> None:
-        if not self.main or not self.path.exists():
+        if not (self.main and self._begun and self.path.exists()):
             return
         self.record.update(status=status, end=now(), **more)
         try:
             self._write_record()
             if status == "done":
-                _compress_if_large(self.logs / "completions.jsonl")
+                self.logs.pack()
         except OSError:
             if status == "done":
                 raise
@@ -118,104 +281,12 @@ class Run:
     def _write_record(self) -> None:
         write_json(self.path / "run.json", self.record)
 
-    def log_metrics(self, step: int, metrics: dict[str, Any]) -> None:
-        """Append one line to `metrics.jsonl`."""
-        self._append("metrics.jsonl", [{"step": step, **metrics}])
+    def _release(self) -> None:
+        if self._lock is not None:
+            self._lock.release()
+            self._lock = None
 
-    def log_completions(self, rows: list[dict[str, Any]]) -> None:
-        """Append scored completions to `completions.jsonl`."""
-        self._append("completions.jsonl", rows)
-
-    def log_text(self, text: str) -> None:
-        """Append a line that a person reads to `training_log.txt`, with the time before it."""
-        if self.main:
-            stamp = now()[:19].replace("T", " ")
-            with (self.logs / "training_log.txt").open("a", encoding="utf-8") as file:
-                file.writelines(f"{stamp}  {line}\n" if line else "\n" for line in text.splitlines())
-
-    def write_result(self, name: str, content: dict[str, Any]) -> None:
-        """Replace `logs/<name>` with this JSON; readers see the old content or the new, never half."""
-        if self.main:
-            write_json(self.logs / name, content)
-
-    def _append(self, name: str, rows: list[dict[str, Any]]) -> None:
-        if self.main:
-            with (self.logs / name).open("a", encoding="utf-8") as file:
-                file.writelines(json.dumps(row, ensure_ascii=False, allow_nan=False) + "\n" for row in rows)
-
-
-def folder_of(config: Config) -> Path:
-    """`<output_dir>/<name>`, absolute."""
-    return Path(config.run.output_dir).expanduser().resolve() / config.run.name
-
-
-def refuse_existing(config: Config) -> None:
-    """Raise where the run's folder exists or cannot be made; a run is never overwritten.
-
-    Raises:
-        UsageError: The folder exists, or its parent cannot be written.
-    """
-    path = folder_of(config)
-    if path.exists():
-        raise name_taken(path)
-    parent = next(folder for folder in path.parents if folder.exists())
-    if not parent.is_dir() or not os.access(parent, os.W_OK):
-        raise UsageError(
-            "cannot write here",
-            where=str(parent),
-            hint=ELSEWHERE,
-        )
-
-
-def name_taken(path: Path) -> UsageError:
-    """That a run of this name is there already, and the ways out."""
-    return UsageError(
-        f"the run {path.name!r} exists",
-        where=str(path),
-        hint=f"Give it another name (--set run.name={free_name(path)}), another place (--output-dir), "
-        "or remove the folder.",
-    )
-
-
-def free_name(path: Path) -> str:
-    """The first of name-2, name-3, … that is not taken."""
-    count = 2
-    while path.with_name(f"{path.name}-{count}").exists():
-        count += 1
-    return f"{path.name}-{count}"
-
-
-@contextmanager
-def complete_or_absent(folder: Path, *, main: bool = True) -> Iterator[Path]:
-    """A place to write a folder to; it gets there when all is written, and nothing is left when that fails.
-
-    Args:
-        folder: Where the folder belongs; must not exist.
-        main: Whether this process moves it and clears up; the others only write.
-    """
-    unfinished = folder.parent / ".unfinished" / folder.name
-    try:
-        yield unfinished
-        if main:
-            unfinished.rename(folder)
-    finally:
-        if main:
-            shutil.rmtree(unfinished.parent, ignore_errors=True)
-
-
-def write_json(path: Path, content: dict[str, Any]) -> None:
-    """Write JSON to a temporary neighbour, then rename it into place."""
-    temporary = path.with_name(f".{path.name}.tmp")
-    temporary.write_text(
-        json.dumps(content, indent=2, ensure_ascii=False, allow_nan=False) + "\n", encoding="utf-8"
-    )
-    temporary.replace(path)
-
-
-def _compress_if_large(path: Path) -> None:
-    if not path.exists() or path.stat().st_size <= GZIP_ABOVE:
-        return
-    packed = path.with_name(path.name + ".gz")
-    with path.open("rb") as plain, gzip.open(packed, "wb") as out:
-        shutil.copyfileobj(plain, out)
-    path.unlink()
+    def _unwritable(self, error: OSError) -> RlctlError:
+        message = f"cannot write here ({error.strerror})"
+        where = str(error.filename or self.path)
+        return explain(error, self.config) or UsageError(message, where=where, hint=ELSEWHERE)

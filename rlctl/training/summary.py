@@ -33,21 +33,17 @@ class Summary:
         self.seconds = 0.0
         self.paths: dict[str, str] = {}
 
-    def finish(
-        self,
-        run: Run,
-        rewards: list[tuple[int, float]],
-        evaluations: list[dict[str, Any]],
-        seconds: float,
-    ) -> None:
+    def finish(self, run: Run, seconds: float) -> None:
         """Compute what remains, and write `logs/eval_results.json`.
 
         Args:
             run: The run's folder.
-            rewards: (step, mean training reward) of every logged step.
-            evaluations: Every evaluation, `{"step": …, "val/…": …}`.
             seconds: Wall time of the whole command.
         """
+        rewards, evaluations = run.progress.rewards, run.progress.evaluations
+        if evaluations:
+            self.before = run.progress.evaluation(0)
+            self.after = run.progress.evaluation(evaluations[-1]["step"])
         self.steps = rewards[-1][0] if rewards else 0
         self.seconds = seconds
         tenth = max(1, len(rewards) // 10)
@@ -59,14 +55,15 @@ class Summary:
         self.paths = {
             "run": str(run.path),
             "model": str(run.final),
-            "metrics": str(run.logs / "metrics.jsonl"),
-            "completions": str(run.logs / "completions.jsonl"),
-            "log": str(run.logs / "training_log.txt"),
+            "metrics": str(run.logs.folder / "metrics.jsonl"),
+            "completions": str(run.logs.folder / "completions.jsonl"),
+            "log": str(run.logs.folder / "training_log.txt"),
         }
         if self.before is not None:
             content = {"before": self.before, "after": self.after, "evaluations": evaluations}
-            run.write_result("eval_results.json", content)
-        run.log_text("\n".join(self.lines()))
+            run.logs.result("eval_results.json", content)
+        run.logs.text("\n".join(self.lines()))
+        run.record["summary"] = self.as_dict()
 
     def rows(self) -> list[list[str]]:
         """Figure, before, after: what the table shows."""

@@ -12,6 +12,9 @@ from rich.console import Console
 from rlctl import registry
 from rlctl.config.config import Config
 from rlctl.config.load import load_config
+from rlctl.training.place import folder_of
+from rlctl.training.resume import is_finished, summary_of
+from rlctl.training.stopping import StopSignals
 from rlctl.training.view import View
 
 
@@ -39,8 +42,10 @@ def train(
     tokenizer: Any = None,
     train_dataset: Any = None,
     eval_dataset: Any = None,
+    resume: bool = False,
     console: Console | None = None,
     quiet: bool = False,
+    stop: StopSignals | None = None,
 ) -> TrainedRun:
     """Run the algorithm that the config names.
 
@@ -50,10 +55,14 @@ def train(
         tokenizer: Its tokenizer; needed with `model`.
         train_dataset: A `datasets.Dataset` (or list of rows) in place of `data.train`.
         eval_dataset: The same in place of `data.eval`.
+        resume: Go on with the run of this name; one that is not there, or has no checkpoint, starts at step
+            0, and one that is done is returned as it is.
         console: Where the run is shown; stdout by default.
         quiet: Show nothing.
+        stop: Signals that are being heeded already; by default they are for as long as training runs.
 
     Raises:
+        Stopped: SIGTERM, SIGINT (Ctrl-C) or SIGUSR1 came; what was reached is saved.
         RlctlError: Anything that goes wrong on the way, explained.
     """
     if not isinstance(config, Config):
@@ -64,8 +73,23 @@ def train(
     objects = Objects(model, tokenizer, train_dataset, eval_dataset)
     main = int(os.environ.get("RANK", "0")) == 0
     view = View(console or Console(), quiet=quiet or not main)
+    if resume and is_finished(folder_of(config), config):
+        return _finished(config)
     backend = registry.load(registry.names("backends")[config.algorithm.type])
-    return backend(config, objects, view)
+    with stop or StopSignals() as signals:
+        trained: TrainedRun = backend(config, objects, view, resume=resume, stop=signals)
+    return trained
+
+
+def _finished(config: Config) -> TrainedRun:
+    """A run that was done before."""
+    from rlctl.models.load import load_model
+    from rlctl.models.tokenizer import load_tokenizer
+
+    path = folder_of(config)
+    section = config.model.model_copy(update={"path": str(path / "final"), "lora": None, "revision": None})
+    model = load_model(section, gradient_checkpointing=False).model
+    return TrainedRun(path, model, load_tokenizer(section), summary_of(path))
 
 
 def calm_libraries() -> None:

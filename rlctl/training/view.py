@@ -1,6 +1,7 @@
 """What a person sees of a run: a live view in a terminal, plain lines elsewhere, nothing with --quiet."""
 
 from collections import deque
+from collections.abc import Iterable
 from itertools import pairwise
 from typing import Any
 
@@ -56,9 +57,12 @@ class View:
         if not self.quiet:
             self.console.print(text, markup=False, highlight=False, soft_wrap=True)
 
-    def begin(self, total: int, components: list[str]) -> None:
-        """The first step is about to run."""
+    def begin(
+        self, total: int, components: list[str], *, done: int = 0, rewards: Iterable[tuple[int, float]] = ()
+    ) -> None:
+        """The first step is about to run; of a run that goes on, the one after `done`."""
         self.total, self.components = total, components
+        self.rewards.extend(reward for _, reward in rewards)
         if self.quiet or not self.console.is_terminal:
             return
         self.progress = Progress(
@@ -71,7 +75,7 @@ class View:
             TextColumn("left"),
             expand=True,
         )
-        self.progress.add_task("steps", total=total)
+        self.progress.add_task("steps", total=total, completed=done)
         self.live = Live(Group(self.progress), console=self.console, refresh_per_second=4, transient=True)
         self.live.start()
 

@@ -98,11 +98,20 @@ class RewardBridge:
             for i, row in enumerate(self._scored.rows)
         ]
         self.rows = self.exchange(rows)
-        self.run.log_completions(self.rows)
+        self.run.logs.completions(self.rows)
         self.statistics.update(self._scored.everywhere, group_size=self.group_size)
         metrics = batch_metrics(self._scored.everywhere, group_size=self.group_size)
         self.pending.append({**self._scored.metrics, **metrics})
         return keep
+
+    def state_dict(self) -> dict[str, Any]:
+        """The statistics, and what was scored since the last line of the metrics; `Stateful`."""
+        return {"statistics": self.statistics.state_dict(), "pending": [dict(one) for one in self.pending]}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Go on from there."""
+        self.statistics.load_state_dict(state["statistics"])
+        self.pending = [dict(one) for one in state["pending"]]
 
 
 def live_rows(totals: list[float | None], group_size: int) -> list[bool]:

@@ -30,7 +30,7 @@ REPLACED = ("reward", "reward_std", "frac_reward_zero_std", "rewards/", "step_ti
 
 
 class RunCallback(TrainerCallback):
-    """Writes a run's logs and shows them.
+    """Writes a run's logs and shows them; passes the boundaries between steps on to the run.
 
     Args:
         run: The run's folder.
@@ -56,8 +56,7 @@ class RunCallback(TrainerCallback):
         self.bridge = bridge
         self.evaluate = evaluate
         self.seconds = seconds
-        self.rewards: list[tuple[int, float]] = []
-        self.evaluations: list[dict[str, float]] = []
+        self.last_step = 0
         self._step_start = 0.0
         self._step_seconds = 0.0
         self._steps = 0
@@ -65,22 +64,44 @@ class RunCallback(TrainerCallback):
         self._warned = False
 
     def on_train_begin(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
-        """Show how far there is to go."""
-        self.view.begin(state.max_steps, [part.name for part in self.run.config.rewards.components])
+        """Take the run up where it was put down; show how far there is to go; evaluate if that is due."""
+        self.last_step = state.max_steps
+        if self.run.point is None:
+            self.run.boundary(0, save=False)
+        else:
+            self.run.restore()
+        components = [part.name for part in self.run.config.rewards.components]
+        self.view.begin(
+            state.max_steps, components, done=state.global_step, rewards=self.run.progress.rewards
+        )
+        self._evaluate_if_due(state.global_step)
 
     def on_step_begin(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
         """Start the clock."""
         self._step_start = time.perf_counter()
 
     def on_step_end(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
-        """Stop the clock; evaluate where it is due (the last step is evaluated with the final model)."""
+        """Stop the clock; the last step is always logged."""
         self._step_seconds += time.perf_counter() - self._step_start
         self._steps += 1
-        self.run.worth_keeping = True
         self.view.advance(state.global_step)
+        if state.global_step >= state.max_steps:
+            control.should_log = True
+
+    def boundary(self, step: int) -> None:
+        """A step is done and logged: save and evaluate where it is due, heed signals."""
+        every = self.run.config.training.save_steps
+        self.run.boundary(step, save=every is not None and (step % every == 0 or step == self.last_step))
+        self.run.stop.agree()
+        self._evaluate_if_due(step)
+
+    def _evaluate_if_due(self, step: int) -> None:
+        """Before the first step and every `eval_steps`; the last step is evaluated with the final model."""
         every = self.run.config.training.eval_steps
-        if self.evaluate and every and state.global_step % every == 0 and state.global_step < state.max_steps:
-            self.held_out(state.global_step)
+        due = step == 0 or (every is not None and step % every == 0 and step < self.last_step)
+        if self.evaluate and due and self.run.progress.evaluation(step) is None:
+            self.held_out(step)
+            self.run.saver.evaluated()
 
     def on_log(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
         """One line of metrics: means over the steps since the last."""
@@ -89,20 +110,18 @@ class RunCallback(TrainerCallback):
             self._log(state, logs)
 
     def on_train_end(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
-        """The steps after the last line, where `logging_steps` does not divide their number."""
-        if self._steps:
-            self._log(state, {"epoch": state.epoch})
+        """The statistics of all steps."""
         self._write_statistics(at_once=True)
 
     def _log(self, state: Any, logs: dict[str, Any]) -> None:
         metrics = {**self._reward_metrics(), **rename(logs), **self._speed()}
         if metrics.get("train/reward") is not None:
-            self.rewards.append((state.global_step, metrics["train/reward"]))
+            self.run.progress.rewards.append((state.global_step, metrics["train/reward"]))
         if not self.run.main:
             return
         self._warn(state.global_step, metrics)
-        self.run.log_metrics(state.global_step, metrics)
-        self.run.log_text(self.view.line(state.global_step, metrics))
+        self.run.logs.metrics(state.global_step, metrics)
+        self.run.logs.text(self.view.line(state.global_step, metrics))
         self._write_statistics()
         self.view.step(state.global_step, metrics)
         if self.trackers is not None:
@@ -114,12 +133,12 @@ class RunCallback(TrainerCallback):
         """Evaluate and log; every process takes part."""
         assert self.evaluate is not None
         found = self.evaluate(step)
-        self.evaluations.append({"step": step, **found.metrics})
+        self.run.progress.evaluations.append({"step": step, **found.metrics})
         if self.run.main:
-            self.run.log_metrics(step, found.metrics)
-            self.run.log_completions(found.rows)
+            self.run.logs.metrics(step, found.metrics)
+            self.run.logs.completions(found.rows)
             line = f"step {step}: held-out {describe_evaluation(found.metrics)}"
-            self.run.log_text(line)
+            self.run.logs.text(line)
             self.view.notice(line)
             if self.trackers is not None:
                 self.trackers.log(step, found.metrics)
@@ -137,15 +156,23 @@ class RunCallback(TrainerCallback):
         if nothing and not self._warned:
             self._warned = True
             line = f"warning: step {step}: {nothing}, so nothing was learnt from it"
-            self.run.log_text(line)
+            self.run.logs.text(line)
             self.view.notice(line)
+
+    def state_dict(self) -> dict[str, Any]:
+        """Whether it has warned, as it does once in a run; `Stateful`."""
+        return {"warned": self._warned}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Go on from there."""
+        self._warned = state["warned"]
 
     def _write_statistics(self, *, at_once: bool = False) -> None:
         """Write `rewards.json`, once in a second at most while training goes on."""
         now = time.monotonic()
         if at_once or now - self._written >= 1.0:
             self._written = now
-            self.run.write_result("rewards.json", self.bridge.statistics.as_dict())
+            self.run.logs.result("rewards.json", self.bridge.statistics.as_dict())
 
     def _reward_metrics(self) -> dict[str, float | None]:
         batches, self.bridge.pending = self.bridge.pending, []

@@ -13,14 +13,18 @@ from trl.trainer.grpo_config import GRPOConfig
 
 from rlctl.config.config import Config
 from rlctl.config.plan import Plan, geometry_problems, make_plan
-from rlctl.errors import ConfigError, MissingError, Problem
+from rlctl.errors import ConfigError, MissingError, Problem, Stopped
 from rlctl.evaluation.held_out import HeldOut, Share, evaluate
 from rlctl.models.load import LoadedModel, pick_device
 from rlctl.rewards.compose import Scorer
 from rlctl.rewards.selftest import require, run_tests
+from rlctl.training.checkpoints import complete_or_absent
 from rlctl.training.inputs import Inputs, Objects, find_tokenizer, load_inputs
-from rlctl.training.run import Run, complete_or_absent, refuse_existing
+from rlctl.training.run import Run
+from rlctl.training.state import Plain, RandomState
+from rlctl.training.stopping import StopSignals
 from rlctl.training.summary import Summary
+from rlctl.training.together import Together
 from rlctl.training.trackers import Trackers
 from rlctl.training.train import TrainedRun
 from rlctl.training.trl.arguments import grpo_arguments
@@ -30,34 +34,38 @@ from rlctl.training.trl.seams import PolicyTrainer, one_gpu
 from rlctl.training.view import View
 
 
-def train(config: Config, objects: Objects, view: View) -> TrainedRun:
+def train(config: Config, objects: Objects, view: View, *, resume: bool, stop: StopSignals) -> TrainedRun:
     """Train a policy with GRPO, from the config to the final model in the run's folder.
 
     Args:
         config: The resolved config.
         objects: Ready model, tokenizer or datasets in place of their sections.
         view: What a person sees.
+        resume: Go on with the run of this name, if there is one.
+        stop: The signals that put the run down.
 
     Raises:
+        Stopped: A signal came; what was reached is saved.
         RlctlError: Anything that goes wrong, explained; nothing is left behind before the first step.
     """
     started = time.perf_counter()
     state = processes(config)
-    refuse_existing(config)
-    state.wait_for_everyone()  # every process has looked before the first one makes the folder
-    tokenizer = find_tokenizer(config, objects)
+    several = gather_object if state.num_processes > 1 else None
+    together = Together(state.process_index, state.num_processes, several)
+    with Run(config, resume=resume, together=together, stop=stop, tell=view.notice) as run:
+        tokenizer = find_tokenizer(config, objects)
 
-    def tokenize(text: str) -> list[int]:
-        ids: list[int] = tokenizer(text, add_special_tokens=False)["input_ids"]
-        return ids
+        def tokenize(text: str) -> list[int]:
+            ids: list[int] = tokenizer(text, add_special_tokens=False)["input_ids"]
+            return ids
 
-    with Scorer(config.rewards, tokenize=tokenize) as scorer:
-        scorer.load()
-        require(run_tests(config.rewards, scorer))
-        inputs = load_inputs(config, objects, tokenizer)
-        plan = plan_for(config, inputs, state.num_processes)
-        with Run(config, main=state.is_main_process) as run:
-            run.record["data"] = inputs.report()
+        with Scorer(config.rewards, tokenize=tokenize, poll=stop.check) as scorer:
+            scorer.load()
+            with scorer.unchanged():
+                require(run_tests(config.rewards, scorer))
+            inputs = load_inputs(config, objects, tokenizer)
+            plan = plan_for(config, inputs, state.num_processes)
+            run.begin({"data": inputs.report()})
             return _train(config, inputs, plan, scorer, run, view, started)
 
 
@@ -66,25 +74,35 @@ def _train(
 ) -> TrainedRun:
     for line in [*inputs.describe(), *plan.describe()]:
         view.notice(line)
-        run.log_text(line)
+        if run.point is None:  # else it is in the log already
+            run.logs.text(line)
     trainer, bridge = build_trainer(config, inputs, plan, scorer, run)
     policy = trainer.accelerator.unwrap_model(trainer.model)
-    held_out = evaluator(policy, inputs, scorer, config)
+    held_out = evaluator(policy, inputs, scorer, config, run.stop)
     trackers = Trackers(config, run.path) if run.main else None
     callback = RunCallback(run, view, trackers, bridge, trainer.seconds, held_out)
     trainer.add_callback(callback)
     trainer.remove_callback(PrinterCallback)
-    summary = Summary(config)
+    trainer.on_boundary = callback.boundary
+    run.saver.write = trainer.write_checkpoint
+    run.saver.parts |= {
+        "random": RandomState(),
+        "trainer": trainer,
+        "bridge": bridge,
+        "callback": callback,
+        "rewards": Plain(scorer, "a reward"),
+    }
     try:
-        if held_out:
-            summary.before = callback.held_out(0).metrics
-        trainer.train()
+        _steps(trainer, callback, run)
+        if held_out and run.progress.evaluation(trainer.state.global_step) is None:
+            callback.held_out(trainer.state.global_step)
+    except Stopped as stopped:
         view.end()
-        if held_out:
-            summary.after = callback.held_out(trainer.state.global_step).metrics
-    except KeyboardInterrupt:
+        raise run.put_down(stopped) from None
+    except Exception:
         view.end()
-        view.notice(f"stopped at step {trainer.state.global_step}; what was written stays in {run.path}")
+        if not trainer.updating:
+            run.rescue()
         raise
     finally:
         view.end()
@@ -93,9 +111,39 @@ def _train(
     with complete_or_absent(run.final, main=run.main) as unfinished:
         trainer.save_model(str(unfinished))
         (unfinished / "training_args.bin").unlink(missing_ok=True)
-    summary.finish(run, callback.rewards, callback.evaluations, time.perf_counter() - started)
+    summary = Summary(config)
+    summary.finish(run, time.perf_counter() - started)
     summary.show(view)
     return TrainedRun(path=run.path, model=policy, tokenizer=inputs.tokenizer, summary=summary.as_dict())
+
+
+def _steps(trainer: PolicyTrainer, callback: RunCallback, run: Run) -> None:
+    """Do the steps that are left; of a run whose steps are all done, take up its end.
+
+    Raises:
+        ConfigError: The run has done more steps than it is to have.
+    """
+    point = run.point
+    if point is None:
+        trainer.train()
+        return
+    total = trainer.steps_in_all()
+    if point.step > total:
+        raise ConfigError(
+            [
+                Problem(
+                    f"the run has done {point.step} steps already, and is to have {total}",
+                    ("training", "max_steps"),
+                    suggestion=f"use {point.step} or more",
+                )
+            ]
+        )
+    if point.step < total:
+        trainer.train(resume_from_checkpoint=str(point.path))
+        return
+    trainer.load_finished(point.path)
+    run.restore()
+    callback.on_train_end(trainer.args, trainer.state, trainer.control)
 
 
 def build_trainer(
@@ -112,13 +160,15 @@ def build_trainer(
     arguments = grpo_arguments(
         config,
         plan,
-        output_dir=str(run.checkpoints),
+        output_dir=str(run.saver.checkpoints.folder),
         bf16=mixed_precision(config, inputs.model),
         on_cpu=PartialState().device.type == "cpu",
     )
     try:
         trainer = PolicyTrainer(
             on_scored=bridge.on_scored,
+            on_random=run.saver.restore_random,
+            stop=run.stop,
             model=inputs.model.model,
             reward_funcs=[bridge],
             args=one_gpu(GRPOConfig(**arguments)),
@@ -164,7 +214,9 @@ def plan_for(config: Config, inputs: Inputs, processes: int) -> Plan:
     return make_plan(config, processes, prompts)
 
 
-def evaluator(policy: Any, inputs: Inputs, scorer: Scorer, config: Config) -> Callable[[int], HeldOut] | None:
+def evaluator(
+    policy: Any, inputs: Inputs, scorer: Scorer, config: Config, stop: StopSignals
+) -> Callable[[int], HeldOut] | None:
     """Evaluates the policy on the held-out prompts at a step; None where there are none."""
     if inputs.eval is None:
         return None
@@ -175,16 +227,18 @@ def evaluator(policy: Any, inputs: Inputs, scorer: Scorer, config: Config) -> Ca
     )
 
     def held_out(step: int) -> HeldOut:
-        return evaluate(
-            policy,
-            inputs.tokenizer,
-            prompts,
-            scorer,
-            config,
-            step=step,
-            template_arguments=inputs.template_arguments,
-            share=share,
-        )
+        with scorer.unchanged():
+            return evaluate(
+                policy,
+                inputs.tokenizer,
+                prompts,
+                scorer,
+                config,
+                step=step,
+                template_arguments=inputs.template_arguments,
+                share=share,
+                alone=stop.alone,
+            )
 
     return held_out
 

@@ -16,12 +16,15 @@ from typing import Any
 
 import torch
 from accelerate.utils import gather_object
-from transformers.trainer_utils import rotate_checkpoints
+from torch.optim.lr_scheduler import LambdaLR
+from transformers import TrainerState
+from transformers.trainer import TRAINER_STATE_NAME
 from trl.trainer import grpo_trainer
 from trl.trainer.grpo_trainer import GRPOTrainer
+from trl.trainer.utils import RepeatSampler
 
 from rlctl.errors import TrainingError
-from rlctl.training.run import complete_or_absent
+from rlctl.training.stopping import StopSignals
 
 KEEP = "rlctl_keep"
 WEIGHT = "rlctl_weight"
@@ -46,27 +49,85 @@ MEANS_OVER_TOKENS = (
 """Metrics of TRL that are means over the tokens of a micro-batch."""
 
 
+REFERENCE = "reference.pt"
+"""File of a checkpoint with a reference model that follows the policy."""
+
+
 class PolicyTrainer(GRPOTrainer):
-    """TRL's GRPO trainer, with rows that can leave the batch and seconds counted per part of a step.
+    """TRL's GRPO trainer, with rows that can leave the batch, and steps that can be put down and taken up.
 
     Args:
         on_scored: Called once per generated batch with this process's advantages (B,) as TRL computed them;
             returns one bool per row: whether the row takes part in the update.
+        on_random: Called where the random state of a checkpoint belongs to be set.
+        stop: Polled while it generates, and between micro-batches.
         **kwargs: What `trl.GRPOTrainer` takes.
+
+    `on_boundary` may be set to what is called when a step is done and logged, with the number of steps.
     """
 
-    def __init__(self, *, on_scored: Callable[[list[float]], list[bool]], **kwargs: Any) -> None:
+    def __init__(
+        self,
+        *,
+        on_scored: Callable[[list[float]], list[bool]],
+        on_random: Callable[[], None],
+        stop: StopSignals,
+        **kwargs: Any,
+    ) -> None:
         self.on_scored = on_scored
+        self.on_boundary: Callable[[int], None] = lambda step: None
+        self.on_random = on_random
+        self.stop = stop
         self.seconds = {"sampling": 0.0}
-        self._unfinished: str | None = None
+        self.updating = False
+        self._bounded = 0
+        self._follows: bool = kwargs["args"].sync_ref_model
         with _reference_is_a_copy(kwargs["model"]):
             super().__init__(**kwargs)
+        policy: Any = self.model
+        innermost: Any = policy.get_base_model() if hasattr(policy, "get_base_model") else policy
+        innermost.register_forward_pre_hook(lambda module, inputs: stop.poll())
 
     def _generate(self, prompts: list) -> Any:
         start = time.perf_counter()
         generated = super()._generate(prompts)
         self.seconds["sampling"] += time.perf_counter() - start
         return generated
+
+    def _generate_single_turn(self, *args: Any, **kwargs: Any) -> Any:
+        with self.stop.alone():
+            return super()._generate_single_turn(*args, **kwargs)
+
+    def training_step(self, *args: Any, **kwargs: Any) -> torch.Tensor:
+        """One micro-batch; signals are heeded before it."""
+        self.stop.agree()
+        return super().training_step(*args, **kwargs)
+
+    def _get_train_sampler(self, dataset: Any = None) -> RepeatSampler:
+        sampler: Any = super()._get_train_sampler(dataset)
+        self._prompts = PromptSampler(
+            sampler.data_source,
+            sampler.mini_repeat_count,
+            sampler.batch_size,
+            sampler.repeat_count,
+            sampler.shuffle,
+            sampler.seed,
+        )
+        return self._prompts
+
+    def _run_epoch(self, model: Any, epoch: int, *args: Any, **kwargs: Any) -> None:
+        self._prompts.set_epoch(epoch)
+        super()._run_epoch(model, epoch, *args, **kwargs)
+
+    def _maybe_log_save_evaluate(self, *args: Any, **kwargs: Any) -> None:
+        """TRL logs here; saving and evaluating are rlctl's."""
+        super()._maybe_log_save_evaluate(*args, **kwargs)
+        step = self.state.global_step
+        if step > self._bounded:  # it is called once more at the end of an epoch
+            self._bounded = step
+            self.updating = False
+            self.state.log_history.clear()  # it would grow in every checkpoint; metrics.jsonl has all of it
+            self.on_boundary(step)
 
     def _generate_and_score_completions(self, inputs: list[dict[str, Any]]) -> dict[str, Any]:
         output = super()._generate_and_score_completions(inputs)
@@ -147,6 +208,7 @@ class PolicyTrainer(GRPOTrainer):
                 metrics[name][known[name] :] = [value * everywhere for value in new]
 
     def _get_grad_norm(self, model: Any, grad_norm: Any = None) -> Any:
+        """The norm, which must be finite; what comes after it changes the weights."""
         norm = super()._get_grad_norm(model, grad_norm=grad_norm)
         if norm is not None and not math.isfinite(float(norm)):
             raise TrainingError(
@@ -154,24 +216,77 @@ class PolicyTrainer(GRPOTrainer):
                 "the weights were not touched",
                 hint="Lower training.learning_rate or training.max_grad_norm, or use model.dtype: float32.",
             )
+        self.updating = True
         return norm
 
-    def _get_output_dir(self, trial: Any) -> str:
-        return self._unfinished or str(super()._get_output_dir(trial))
-
-    def _save_checkpoint(self, model: Any, trial: Any) -> None:
-        """Checkpoints are written elsewhere, then moved into place: they are complete or absent."""
-        folder = Path(str(self.args.output_dir))
-        name = f"checkpoint-{self.state.global_step}"
-        try:
-            with complete_or_absent(folder / name, main=self.args.should_save) as unfinished:
-                self._unfinished = str(unfinished.parent)
-                super()._save_checkpoint(model, trial)
-                self.accelerator.wait_for_everyone()  # each process adds its random state
-        finally:
-            self._unfinished = None
+    def write_checkpoint(self, folder: Path) -> None:
+        """Write what transformers resumes from: weights, optimizer, schedule, its own state."""
+        self.save_model(str(folder), _internal_call=True)
+        (folder / "training_args.bin").unlink(missing_ok=True)
+        self._save_optimizer_and_scheduler(str(folder))
+        self._save_scaler(str(folder))
         if self.args.should_save:
-            rotate_checkpoints(str(folder), save_total_limit=self.args.save_total_limit)
+            self.state.save_to_json(str(folder / TRAINER_STATE_NAME))
+            if self._follows:
+                torch.save(self.accelerator.unwrap_model(self.ref_model).state_dict(), folder / REFERENCE)
+
+    def steps_in_all(self) -> int:
+        """Steps that training goes to, however many are done."""
+        return int(self.set_initial_training_values(self.args, self.get_train_dataloader())[-1])
+
+    def load_finished(self, checkpoint: Path) -> None:
+        """Take up a run whose steps are all done; transformers would do one more."""
+        self._load_from_checkpoint(str(checkpoint))
+        self.state = TrainerState.load_from_json(str(checkpoint / TRAINER_STATE_NAME))
+
+    def state_dict(self) -> dict[str, Any]:
+        """What TRL and transformers keep between steps and do not save; `Stateful`."""
+        arguments: Any = self.args
+        between = self._step % (arguments.steps_per_generation * self.num_iterations) == 0
+        return {
+            "micro_batches": self._step,
+            "buffered": None if between else self._buffered(),
+            "metrics": {name: list(values) for name, values in self._metrics["train"].items()},
+            "loss": float(self._tr_loss) if hasattr(self, "_tr_loss") else 0.0,
+            "logged": getattr(self, "_globalstep_last_logged", 0),
+            "tokens": self.state.num_input_tokens_seen,
+            "entropy": (self.entropy_coef, self._last_world_entropy),
+        }
+
+    def _buffered(self) -> list[dict[str, Any]]:
+        kept: list[dict[str, Any]] = self._buffered_inputs or []
+        return [dict(micro) for micro in kept]
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Go on from there; to be called when training begins."""
+        device = self.accelerator.device
+        self._step = state["micro_batches"]
+        kept = state["buffered"]
+        self._buffered_inputs: Any = None if kept is None else [_on(device, micro) for micro in kept]
+        self._metrics["train"].update({name: list(values) for name, values in state["metrics"].items()})
+        self._tr_loss = torch.tensor(state["loss"], device=device)
+        self._globalstep_last_logged = state["logged"]
+        self.state.num_input_tokens_seen = state["tokens"]
+        self.state.compute_steps(self.args, self.state.max_steps)  # the cadence may be another one now
+        self.entropy_coef, self._last_world_entropy = state["entropy"]
+        self._bounded = self.state.global_step
+
+    def _load_optimizer_and_scheduler(self, checkpoint: str | None) -> None:
+        super()._load_optimizer_and_scheduler(checkpoint)
+        if checkpoint is None:
+            return
+        schedule = self.lr_scheduler
+        if isinstance(schedule, LambdaLR):  # of a run that was made longer or shorter, the new course
+            for group, rate in zip(schedule.optimizer.param_groups, _rates(schedule), strict=True):
+                group["lr"] = rate
+        file = Path(checkpoint) / REFERENCE
+        if file.exists():
+            reference = self.accelerator.unwrap_model(self.ref_model)
+            reference.load_state_dict(torch.load(file, map_location="cpu", weights_only=True))
+
+    def _load_rng_state(self, checkpoint: str | None) -> None:
+        if checkpoint is not None:
+            self.on_random()
 
     def _save(self, output_dir: str | None = None, state_dict: Any = None) -> None:
         model: Any = self.model
@@ -186,6 +301,41 @@ class PolicyTrainer(GRPOTrainer):
 
     def create_model_card(self, *args: Any, **kwargs: Any) -> None:
         """No card beside the checkpoints; it would describe TRL's run, not this one."""
+
+
+class PromptSampler(RepeatSampler):
+    """TRL's order of prompts, epoch after epoch; but any epoch can be begun without those before it."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self._drawn = 0
+
+    def set_epoch(self, epoch: int) -> None:
+        """Make the next pass that of `epoch`, counted from 0."""
+        if not self.shuffle:
+            return
+        if epoch < self._drawn:
+            self.generator.manual_seed(self.seed or 0)
+            self._drawn = 0
+        while self._drawn < epoch:
+            torch.randperm(self.num_samples, generator=self.generator)
+            self._drawn += 1
+
+    def __iter__(self) -> Iterator[int]:
+        self._drawn += 1
+        yield from super().__iter__()
+
+
+def _rates(schedule: LambdaLR) -> list[float]:
+    """Learning rates of the schedule where it stands."""
+    pairs = zip(schedule.base_lrs, schedule.lr_lambdas, strict=True)
+    return [float(base) * course(schedule.last_epoch) for base, course in pairs]
+
+
+def _on(device: torch.device, micro: dict[str, Any]) -> dict[str, Any]:
+    return {
+        name: value.to(device) if isinstance(value, torch.Tensor) else value for name, value in micro.items()
+    }
 
 
 def _tokens(micro: dict[str, Any]) -> torch.Tensor:

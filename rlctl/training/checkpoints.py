@@ -1,0 +1,230 @@
+"""Checkpoints on disk: complete or absent, verified before they are used, and rotated.
+
+A checkpoint is written elsewhere, forced to the disk, described by a manifest with the size and hash of every
+file, and renamed into place. What a kill or a full disk leaves behind never bears a checkpoint's name.
+"""
+
+import json
+import os
+import shutil
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from xxhash import xxh3_128
+
+MANIFEST = "checkpoint.json"
+UNFINISHED = ".unfinished"
+"""Folder beside the checkpoints where they are written, and where they go before they are removed."""
+CHUNK = 8 * 2**20
+
+
+@dataclass(frozen=True)
+class Checkpoint:
+    """A checkpoint that has its place.
+
+    Args:
+        path: Its folder.
+        step: Optimizer steps that were done.
+        about: What the run said of itself: offsets of its logs, number of processes.
+    """
+
+    path: Path
+    step: int
+    about: dict[str, Any] = field(default_factory=dict)
+
+    @property
+    def name(self) -> str:
+        """The folder's name."""
+        return self.path.name
+
+
+class Checkpoints:
+    """The folder `checkpoints` of a run.
+
+    Args:
+        folder: The folder; made with the first checkpoint.
+        limit: Checkpoints to keep; None for all.
+    """
+
+    def __init__(self, folder: Path, limit: int | None = None) -> None:
+        self.folder = folder
+        self.limit = limit
+
+    def steps(self) -> list[int]:
+        """Steps of the checkpoints that have a folder, ascending; whether they are sound is not looked at."""
+        names = (path.name.removeprefix("checkpoint-") for path in self.folder.glob("checkpoint-*"))
+        return sorted(int(name) for name in names if name.isdecimal())
+
+    def path(self, step: int) -> Path:
+        """Folder of the checkpoint of a step."""
+        return self.folder / f"checkpoint-{step}"
+
+    def unfinished(self, step: int) -> Path:
+        """Folder in which the checkpoint of a step is written."""
+        return self.folder / UNFINISHED / f"checkpoint-{step}"
+
+    def prepare(self, step: int) -> Path:
+        """Make that folder, empty."""
+        folder = self.unfinished(step)
+        if folder.exists():
+            shutil.rmtree(folder)
+        folder.mkdir(parents=True)
+        return folder
+
+    def commit(self, step: int, about: dict[str, Any]) -> Checkpoint:
+        """Give what was written to `prepare`'s folder its manifest and its place.
+
+        Raises:
+            OSError: It cannot be written; then it is not there.
+        """
+        unfinished = self.unfinished(step)
+        files = sorted(file for file in unfinished.rglob("*") if file.is_file())
+        described = {str(file.relative_to(unfinished)): _describe(file) for file in files}
+        manifest = unfinished / MANIFEST
+        manifest.write_text(json.dumps({"step": step, **about, "files": described}, indent=1) + "\n")
+        sync([*files, manifest, *(path for path in unfinished.rglob("*") if path.is_dir()), unfinished])
+        place = self.path(step)
+        if place.exists():
+            self._discard(place)
+        unfinished.rename(place)
+        sync([self.folder])
+        return Checkpoint(place, step, about)
+
+    def clear(self) -> None:
+        """Remove what was being written or removed; never a checkpoint."""
+        shutil.rmtree(self.folder / UNFINISHED, ignore_errors=True)
+
+    def newest(self) -> tuple[Checkpoint | None, list[str]]:
+        """The newest sound checkpoint, and what is wrong with each one that is newer."""
+        damaged: list[str] = []
+        for step in reversed(self.steps()):
+            fault = self.fault(step)
+            if fault is None:
+                return self.read(step), damaged
+            damaged.append(f"{self.path(step)}: {fault}")
+        return None, damaged
+
+    def read(self, step: int) -> Checkpoint:
+        """The checkpoint of a step with its manifest."""
+        about = json.loads((self.path(step) / MANIFEST).read_text())
+        del about["files"]
+        return Checkpoint(self.path(step), about.pop("step"), about)
+
+    def fault(self, step: int) -> str | None:
+        """What is wrong with the checkpoint of a step, every byte of it read; None if nothing is."""
+        folder = self.path(step)
+        try:
+            manifest = json.loads((folder / MANIFEST).read_text())
+            files: dict[str, dict[str, Any]] = manifest["files"]
+            if manifest["step"] != step:
+                return f"it is the checkpoint of step {manifest['step']}"
+        except FileNotFoundError:
+            return f"it has no {MANIFEST}"
+        except (OSError, ValueError, KeyError, TypeError) as error:
+            return f"its {MANIFEST} cannot be read ({error})"
+        for name, expected in files.items():
+            try:
+                found = _describe(folder / name)
+            except OSError as error:
+                return f"{name} cannot be read ({error.strerror})"
+            if found != expected:
+                what = "is not as long as" if found["bytes"] != expected["bytes"] else "is not the same as"
+                return f"{name} {what} when it was written"
+        return None
+
+    def rotate(self, best: int | None = None) -> None:
+        """Remove the oldest checkpoints above the limit.
+
+        Args:
+            best: Step of the best checkpoint, which stays: as one of `limit`, or beside the newest where the
+                limit is 1.
+
+        Raises:
+            OSError: One cannot be removed.
+        """
+        if self.limit is None:
+            return
+        steps = self.steps()
+        kept = [step for step in steps if step == best]
+        others = [step for step in steps if step != best]
+        stay = {*kept, *steps[-1:], *others[-(self.limit - len(kept)) or len(others) :]}
+        for step in steps:
+            if step not in stay:
+                self._discard(self.path(step))
+
+    def set_aside(self, *, after: int) -> None:
+        """Take the name from checkpoints of later steps, which are damaged; what is in them stays."""
+        for step in self.steps():
+            if step > after:
+                aside = self.folder / f"damaged-checkpoint-{step}"
+                shutil.rmtree(aside, ignore_errors=True)
+                self.path(step).rename(aside)
+
+    def _discard(self, folder: Path) -> None:
+        """Take the name away first: a checkpoint that is half removed is none."""
+        grave = self.folder / UNFINISHED / f"removed-{folder.name}"
+        shutil.rmtree(grave, ignore_errors=True)
+        grave.parent.mkdir(exist_ok=True)
+        folder.rename(grave)
+        shutil.rmtree(grave)
+
+
+@contextmanager
+def complete_or_absent(folder: Path, *, main: bool = True) -> Iterator[Path]:
+    """A place to write a folder to; it gets there when all is written, and nothing is left when that fails.
+
+    Args:
+        folder: Where the folder belongs; one that is there is replaced.
+        main: Whether this process moves it and clears up; the others only write.
+    """
+    unfinished = folder.with_name(f".{folder.name}{UNFINISHED}")
+    former = folder.with_name(f".{folder.name}.former")
+    if main:
+        shutil.rmtree(unfinished, ignore_errors=True)
+    try:
+        yield unfinished
+        if main:
+            sync([path for path in unfinished.rglob("*") if path.is_file()])
+            if folder.exists():
+                folder.rename(former)
+            unfinished.rename(folder)
+            sync([folder, folder.parent])
+    finally:
+        if main:
+            shutil.rmtree(unfinished, ignore_errors=True)
+            shutil.rmtree(former, ignore_errors=True)
+
+
+def sync(paths: Iterable[Path]) -> None:
+    """Force files and folders to the disk.
+
+    Raises:
+        OSError: The disk did not take them.
+    """
+    for path in paths:
+        descriptor = os.open(path, os.O_RDONLY)
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
+
+
+def write_json(path: Path, content: dict[str, Any]) -> None:
+    """Write JSON to a temporary neighbour, then rename it into place."""
+    temporary = path.with_name(f".{path.name}.tmp")
+    text = json.dumps(content, indent=2, ensure_ascii=False, allow_nan=False) + "\n"
+    temporary.write_text(text, encoding="utf-8")
+    temporary.replace(path)
+
+
+def _describe(file: Path) -> dict[str, Any]:
+    """Size and hash of a file (XXH3, as fast as memory)."""
+    digest, size = xxh3_128(), 0
+    with file.open("rb", buffering=0) as handle:
+        while chunk := handle.read(CHUNK):
+            digest.update(chunk)
+            size += len(chunk)
+    return {"bytes": size, "xxh3": digest.hexdigest()}
