@@ -12,7 +12,6 @@ import signal
 import sys
 import threading
 import time
-from functools import partial
 from multiprocessing.connection import Connection
 from typing import TYPE_CHECKING, Any
 
@@ -96,12 +95,18 @@ def _leave_signals_to_the_parent() -> None:
     """Go on where a signal that asks the run to stop reaches all of its processes; the parent ends this one.
 
     A completion that failed because its worker was told to stop would make the run another run. Only SIGINT
-    is ignored outright: what a reward starts must still be able to be ended with SIGTERM.
+    is ignored outright: what a reward starts or forks must still be able to be ended with SIGTERM.
     """
+    worker = os.getpid()
+
+    def arrived(number: int, _: object) -> None:
+        if os.getpid() != worker:
+            signal.signal(number, signal.SIG_DFL)
+            os.kill(os.getpid(), number)
+
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    for number in (signal.SIGTERM, signal.SIGUSR1):
-        signal.signal(number, lambda *_: None)
-        os.register_at_fork(after_in_child=partial(signal.signal, number, signal.SIG_DFL))
+    signal.signal(signal.SIGTERM, arrived)
+    signal.signal(signal.SIGUSR1, arrived)
 
 
 def _die_without_python() -> None:

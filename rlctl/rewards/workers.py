@@ -281,7 +281,7 @@ class Pool:
 
     def _loaded_worker(self) -> Worker | None:
         """The process of a reward that remembers, where it has one that can be asked."""
-        for worker in [worker for worker in self._workers if worker.died()]:
+        for worker in [worker for worker in self._workers if worker.process.poll() is not None]:
             self._lose(worker)
         return next((worker for worker in self._workers if worker.loaded), None)
 

@@ -20,6 +20,7 @@ from rlctl.config.config import Config
 from rlctl.config.load import config_from_dict, load_config
 from rlctl.config.schema import keys
 from rlctl.errors import EXIT_CONFIG, ConfigError
+from rlctl.rewards.calls import RewardCall
 
 ROOT = Path(__file__).parents[2]
 WRITTEN = [ROOT / name for name in ("README.md", "CONTRIBUTING.md", "CHANGELOG.md")]
@@ -120,6 +121,19 @@ def test_the_worked_reward_of_contributing(monkeypatch: pytest.MonkeyPatch) -> N
     assert len(cases) == 4
     for case in cases:
         scope["test_share_of_words"](*case)
+
+
+def test_the_reward_that_remembers() -> None:
+    (code,) = [code for code in python_blocks("docs/how-to/rewards.md") if "load_state_dict" in code]
+    scope: dict[str, Any] = {}
+    exec(code, scope)
+    straight = RewardCall(scope["Novelty"]())
+    assert straight(["a", "b", "a"]) == [1, 1, 1]
+    state = straight.state_dict()
+    assert straight(["a", "c"]) == [1 / 2, 1]
+    resumed = RewardCall(scope["Novelty"]())
+    resumed.load_state_dict(state)
+    assert resumed(["a", "c"]) == [1 / 2, 1]
 
 
 def slug(heading: str) -> str:

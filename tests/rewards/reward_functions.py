@@ -1,6 +1,7 @@
 """User functions that misbehave on demand: each completion says what happens to it."""
 
 import asyncio
+import multiprocessing
 import os
 import re
 import subprocess
@@ -97,3 +98,123 @@ def _one(text):
         "true": True,
     }
     return odd_values.get(text, 1.0)
+
+
+class Novelty:
+    """A memory: 1 for a text that is new, 1/2 for the second time, 1/3 for the third."""
+
+    def __init__(self):
+        self.seen = {}
+
+    def __call__(self, completions, power=1):
+        return [self.one(text) ** power for text in completions]
+
+    def one(self, text):
+        self.seen[text] = self.seen.get(text, 0) + 1
+        return _one(text) / self.seen[text]
+
+    def state_dict(self):
+        return {"seen": self.seen}  # no copy: making one is not the user's task
+
+    def load_state_dict(self, state):
+        self.seen = state["seen"]
+
+
+NOVELTY = Novelty()
+
+
+def bound_novelty():
+    """A factory of a bound method."""
+    return Novelty().__call__
+
+
+class SingleNovelty(Novelty):
+    """The same for one completion."""
+
+    def __call__(self, completion):
+        return self.one(completion)
+
+
+class AsyncNovelty(Novelty):
+    """The same, one after the other."""
+
+    async def __call__(self, completions):
+        return [self.one(text) for text in completions]
+
+
+class Refuses(Novelty):
+    """Cannot tell or take a state, in the way that `how` says, from the second time on."""
+
+    def __init__(self, how):
+        super().__init__()
+        self.how = how
+        self.times = 0
+
+    def state_dict(self):
+        self.times += 1
+        if self.times == 1:
+            return {}
+        if self.how == "raises":
+            raise ValueError("no state today")
+        if self.how == "exits":
+            os._exit(3)
+        return {"a function": lambda: None} if self.how == "a lambda" else {"one": Refuses("to be known")}
+
+    def load_state_dict(self, state):
+        raise KeyError("seen")
+
+
+class OnlyHalf:
+    """Has no `load_state_dict`."""
+
+    def __call__(self, completions):
+        return [0.0] * len(completions)
+
+    def state_dict(self):
+        raise AssertionError
+
+
+def module():
+    """A model that scores; it has both methods, but its weights are no state of a run."""
+    import torch
+
+    class Model(torch.nn.Linear):
+        def __call__(self, completions):
+            return [self.weight.sum().item()] * len(completions)
+
+    return Model(1, 1)
+
+
+def proxy():
+    """Hands every other attribute on to a model."""
+    model = module()
+
+    class Proxy:
+        def __call__(self, completions):
+            return model(completions)
+
+        def __getattr__(self, name):
+            return getattr(model, name)
+
+    return Proxy()
+
+
+def sleeps(completions):
+    """Longer than any test."""
+    time.sleep(60)
+
+
+def slow_to_load():
+    """A factory that takes long."""
+    time.sleep(60)
+
+
+def terminates_children(completions):
+    """End two sleeping children with SIGTERM; the sum of their exit codes."""
+    program = subprocess.Popen(["sleep", "60"])
+    program.terminate()
+    forked = multiprocessing.get_context("fork").Process(target=time.sleep, args=(60,))
+    forked.start()
+    forked.terminate()
+    forked.join()
+    return [float(program.wait() + forked.exitcode)] * len(completions)
