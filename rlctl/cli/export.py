@@ -48,7 +48,7 @@ def _push(asked: Request, *, private: bool) -> str:
 
     assert asked.repository is not None
     return push(
-        asked.folder, asked.repository, private=private, message=f"Export of {_title(asked)} by rlctl"
+        asked.folder, asked.repository, private=private, commit_message=f"Export of {_title(asked)} by rlctl"
     )
 
 

@@ -11,7 +11,7 @@ from typing import Any
 from rlctl.config.dump import as_yaml
 from rlctl.models.card_results import results
 from rlctl.models.export_request import Request
-from rlctl.models.public_names import is_hub_id, public_name, without_paths
+from rlctl.models.public_names import hub_id, public_name, without_paths
 from rlctl.models.trained import Trained
 
 
@@ -53,16 +53,14 @@ def metadata(request: Request, base: str) -> str:
 
     config = request.run.config
     read = [one["source"] for one in _reports(request.run, "train")]
-    paths = [source.path for source in config.data.train if is_hub_id(source.path)]
+    paths = [source.path for source in config.data.train if hub_id(source.path)]
     datasets = [
         path for path in dict.fromkeys(paths) if not read or any(one.startswith(path) for one in read)
     ]
-    hub_base = public_name(base)
     relation = "adapter" if request.adapter else "finetune"
-    known = is_hub_id(hub_base)
     return ModelCardData(
-        base_model=hub_base if known else None,
-        base_model_relation=relation if known else None,
+        base_model=hub_id(base),
+        base_model_relation=relation if hub_id(base) else None,
         datasets=datasets or None,
         library_name="peft" if request.adapter else "transformers",
         pipeline_tag="text-generation",

@@ -37,8 +37,8 @@ def results(run: Trained) -> list[str]:
     count = "an unknown number of" if prompts is None else f"{prompts:,}"
     each = f"{samples} sampled completion{'s' * (samples != 1)} and a greedy one"
     note = (
-        f"n = {count} held-out prompts, {each} for each, the same prompts and seed every time. ± and brackets "
-        "are 95 % intervals: of the mean, clustered by prompt, and of the greedy accuracy after Wilson."
+        f"n = {count} held-out prompts, {each} for each, the same prompts and seed every time. "
+        "± and brackets are 95 % intervals: of the mean, clustered by prompt; of greedy accuracy, Wilson's."
     )
     return [table, note]
 

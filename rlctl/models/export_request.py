@@ -74,13 +74,15 @@ def request(
         raise UsageError("the run trained all weights; it has no adapter", where=name, hint=hint)
     default = run.folder / ("export" if run.checkpoint is None else f"export-{run.checkpoint}")
     folder = Path(output).expanduser() if output is not None else default
-    _can_be_written(folder)
+    _can_be_written(folder, repository)
     return Request(run, folder, adapter, dtype, repository)
 
 
-def _can_be_written(folder: Path) -> None:
+def _can_be_written(folder: Path, repository: str | None) -> None:
     """An export never touches what is there."""
     hint = "Choose another folder (--output DIR), or remove it."
+    if repository is not None:
+        hint += f" `hf upload {repository} {folder} .` sends what is there."
     if folder.is_dir() and any(folder.iterdir()):
         raise UsageError("the folder exists and is not empty", where=str(folder), hint=hint)
     if folder.exists() and not folder.is_dir():

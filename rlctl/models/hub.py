@@ -5,14 +5,14 @@ from pathlib import Path
 from rlctl.errors import MissingError
 
 
-def push(folder: Path, repository: str, *, private: bool, message: str) -> str:
+def push(folder: Path, repository: str, *, private: bool, commit_message: str) -> str:
     """Upload a folder to a model repository, which is made if there is none.
 
     Args:
         folder: The export.
         repository: `OWNER/NAME`.
         private: Whether a repository that is made is private; one that exists stays as it is.
-        message: Of the commit.
+        commit_message: Of the commit.
 
     Returns:
         The address of the repository.
@@ -31,11 +31,11 @@ def push(folder: Path, repository: str, *, private: bool, message: str) -> str:
     api = HfApi()
     try:
         address = api.create_repo(repository, private=private, exist_ok=True)
-        api.upload_folder(repo_id=repository, folder_path=folder, commit_message=message)
+        api.upload_folder(repo_id=repository, folder_path=folder, commit_message=commit_message)
     except HfHubHTTPError as error:
-        status = error.response.status_code if error.response is not None else None
+        status = error.response.status_code
         fix = "Check that the token may write there (`hf auth whoami`). " if status in (401, 403, 404) else ""
-        message = f"the Hub refused: {_first_line(error)}"
+        message = f"the Hub refused ({status}: {error.server_message or _first_line(error)})"
         raise MissingError(message, where=repository, hint=f"{fix}{later}") from error
     except Exception as error:  # of the HTTP library, whose classes change their names
         hint = f"Check the network, HF_ENDPOINT and HF_HUB_OFFLINE. {later}"

@@ -16,9 +16,11 @@ BARE_PATH = re.compile(r"(/[^/\s]+){2,}/?")
 IN_THE_CACHE = re.compile(r"/(?:models|datasets)--([^/]+)/snapshots/")
 
 
-def is_hub_id(name: str) -> bool:
-    """Whether a name in a config is an id of the Hugging Face Hub."""
-    return HUB_ID.fullmatch(name) is not None and not Path(name).exists()
+def hub_id(name: str) -> str | None:
+    """The id on the Hugging Face Hub of a model or dataset, out of its cache too; None for any other."""
+    if cached := IN_THE_CACHE.search(name):
+        return cached[1].replace("--", "/")
+    return name if HUB_ID.fullmatch(name) and not Path(name).exists() else None
 
 
 def public_name(path: str) -> str:
@@ -34,8 +36,8 @@ def public_name(path: str) -> str:
         inside = tuple(package.split("."))
         if parts[-len(inside) :] == inside:
             return f"builtin:{name}"
-    if cached := IN_THE_CACHE.search(path):
-        return cached[1].replace("--", "/")
+    if on_the_hub := hub_id(path):
+        return on_the_hub
     if parts[-1] == "final" and len(parts) > 2:
         return parts[-2]
     if len(parts) > 3 and parts[-2] == "checkpoints":
