@@ -35,7 +35,7 @@ from rlctl.rewards.compose import Scorer
 from rlctl.rewards.selftest import run_tests
 from rlctl.rewards.statistics import batch_metrics
 from rlctl.training import trackers
-from rlctl.training.run import folder_of
+from rlctl.training.place import folder_of
 from rlctl.training.trl.arguments import grpo_arguments
 from rlctl.training.trl.grpo import mixed_precision
 

@@ -9,8 +9,10 @@ import yaml
 from rlctl.config.config import Config
 from rlctl.config.load import config_from_dict
 from rlctl.errors import TrainingError, UsageError
-from rlctl.training import run as run_module
-from rlctl.training.run import Run, free_name
+from rlctl.training import logs
+from rlctl.training.place import free_name
+from rlctl.training.run import Run
+from rlctl.training.together import Together
 
 
 def config(folder: Path, name: str = "one") -> Config:
@@ -28,10 +30,11 @@ def config(folder: Path, name: str = "one") -> Config:
 
 def test_folder_of_a_finished_run(tmp_path: Path) -> None:
     with Run(config(tmp_path)) as run:
-        run.log_metrics(1, {"train/reward": 0.5})
-        run.log_completions([{"step": 1, "completion": "é"}])
-        run.log_text("two\nlines")
-        run.write_result("rewards.json", {"total": {"mean": 0.5}})
+        run.begin({})
+        run.logs.metrics(1, {"train/reward": 0.5})
+        run.logs.completions([{"step": 1, "completion": "é"}])
+        run.logs.text("two\nlines")
+        run.logs.result("rewards.json", {"total": {"mean": 0.5}})
     folder = tmp_path / "one"
     assert json.loads((folder / "logs/metrics.jsonl").read_text()) == {"step": 1, "train/reward": 0.5}
     assert json.loads((folder / "logs/completions.jsonl").read_text()) == {"step": 1, "completion": "é"}
@@ -62,14 +65,16 @@ def test_free_name_skips_taken_ones(tmp_path: Path) -> None:
 
 def test_failure_before_the_first_step_leaves_nothing(tmp_path: Path) -> None:
     with pytest.raises(TrainingError, match="out of memory"), Run(config(tmp_path)) as run:
-        run.log_metrics(0, {"val/reward": 0.1})
+        run.begin({})
+        run.logs.metrics(0, {"val/reward": 0.1})
         raise MemoryError
     assert not (tmp_path / "one").exists()
 
 
 def test_failure_later_keeps_the_folder_and_says_why(tmp_path: Path) -> None:
     with pytest.raises(TrainingError), Run(config(tmp_path)) as run:
-        run.worth_keeping = True
+        run.begin({})
+        run.boundary(1, save=False)
         raise MemoryError
     record = json.loads((tmp_path / "one" / "run.json").read_text())
     assert record["status"] == "failed"
@@ -77,32 +82,33 @@ def test_failure_later_keeps_the_folder_and_says_why(tmp_path: Path) -> None:
 
 
 def test_other_processes_write_nothing(tmp_path: Path) -> None:
-    with Run(config(tmp_path), main=False) as run:
-        run.log_metrics(1, {})
-        run.log_text("x")
-        run.write_result("rewards.json", {})
+    with Run(config(tmp_path), together=Together(1)) as run:
+        run.begin({})
+        run.logs.metrics(1, {})
+        run.logs.text("x")
+        run.logs.result("rewards.json", {})
     assert list(tmp_path.iterdir()) == []
 
 
 def test_nan_never_reaches_a_log(tmp_path: Path) -> None:
     with Run(config(tmp_path)) as run, pytest.raises(ValueError, match="JSON"):
-        run.log_metrics(1, {"train/reward": float("nan")})
+        run.begin({})
+        run.logs.metrics(1, {"train/reward": float("nan")})
 
 
 def test_large_completions_are_compressed_at_the_end(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(run_module, "GZIP_ABOVE", 100)
+    monkeypatch.setattr(logs, "GZIP_ABOVE", 100)
     with Run(config(tmp_path)) as run:
-        run.log_completions([{"completion": "x" * 200}])
+        run.begin({})
+        run.logs.completions([{"completion": "x" * 200}])
     assert [file.name for file in (tmp_path / "one/logs").iterdir()] == ["completions.jsonl.gz"]
 
 
-def test_of_two_runs_at_once_one_has_the_name_and_keeps_its_folder(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_of_two_runs_at_once_one_has_the_name_and_keeps_its_folder(tmp_path: Path) -> None:
     """Both have looked and seen nothing; the one that is late must not touch what the other has made."""
-    monkeypatch.setattr(run_module, "refuse_existing", lambda config: None)
-    with Run(config(tmp_path)) as first:
-        first.log_text("mine")
-        with pytest.raises(UsageError, match="exists"), Run(config(tmp_path)):
-            pass
+    with Run(config(tmp_path)) as first, Run(config(tmp_path)) as late:
+        first.begin({})
+        first.logs.text("mine")
+        with pytest.raises(UsageError, match="exists"):
+            late.begin({})
         assert "mine" in (tmp_path / "one/logs/training_log.txt").read_text()

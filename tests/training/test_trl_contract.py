@@ -9,6 +9,7 @@ import pytest
 import trl
 from transformers import Trainer
 from trl import GRPOConfig, GRPOTrainer
+from trl.trainer.utils import RepeatSampler
 
 from rlctl.config import catalogue
 from rlctl.config.algorithm import Grpo
@@ -25,13 +26,32 @@ SOURCES = {
     (GRPOTrainer, "_compute_loss"): "80295546bbdb",
     (GRPOTrainer, "_calculate_rewards"): "736ae29b0838",
     (GRPOTrainer, "create_model_card"): "4f8a407fd9fd",
-    (GRPOTrainer, "_save_checkpoint"): "ec91bde12364",
+    (GRPOTrainer, "_generate_single_turn"): "e0f02e4fc094",
+    (GRPOTrainer, "training_step"): "9e18632f7dd8",
+    (GRPOTrainer, "_get_train_sampler"): "36497afb4d31",
+    (GRPOTrainer, "_load_optimizer_and_scheduler"): "5c1772becdfd",
+    (GRPOTrainer, "_save_checkpoint"): "ec91bde12364",  # not called: what it writes, write_checkpoint writes
     (Trainer, "_save_checkpoint"): "a9111e30faa9",
+    (Trainer, "_inner_training_loop"): "20ec4276e99f",  # when the random state is loaded, and what is reset
+    (Trainer, "_init_training_state"): "8fbd17ebb7d3",
+    (Trainer, "_prepare_for_training"): "f55950593d7e",
+    (Trainer, "_run_epoch"): "31aff00f34c3",
+    (Trainer, "_maybe_log_save_evaluate"): "af101534f0f7",
+    (Trainer, "_load_from_checkpoint"): "a2804e8d93a2",
+    (Trainer, "_load_optimizer_and_scheduler"): "741032f57d6f",
+    (Trainer, "_load_rng_state"): "d5ebdfc0a088",
+    (Trainer, "_save_optimizer_and_scheduler"): "c5ef974db69a",
+    (Trainer, "_save_scaler"): "fd1ce04cfea4",
+    (Trainer, "save_model"): "705727ee10c8",
+    (Trainer, "set_initial_training_values"): "81697f5f3100",
     (Trainer, "_save"): "b136889e8792",
-    (Trainer, "_get_output_dir"): "97172085342a",
     (Trainer, "_get_grad_norm"): "913ba6f52f07",
 }
 """Method → first 12 characters of the SHA-256 of its source, as read when the override was written."""
+
+ADDED = {"_buffered", "_drop_rows", "load_finished", "load_state_dict", "state_dict", "steps_in_all"}
+ADDED |= {"write_checkpoint"}
+"""Methods of PolicyTrainer that TRL's trainer does not have."""
 
 
 @pytest.mark.parametrize(("owner", "name"), SOURCES)
@@ -44,9 +64,18 @@ def test_overridden_methods_are_those_that_were_read(owner: type, name: str) -> 
 
 def test_every_override_overrides_something() -> None:
     own = {name for name in vars(PolicyTrainer) if inspect.isfunction(getattr(PolicyTrainer, name))}
-    added = {"_drop_rows"}
-    for name in own - added - {"__init__"}:
+    for name in own - ADDED - {"__init__"}:
         assert hasattr(GRPOTrainer, name), f"TRL no longer has {name}"
+
+
+def test_the_order_of_prompts_is_the_one_that_was_read() -> None:
+    source = inspect.getsource(RepeatSampler)
+    assert hashlib.sha256(source.encode()).hexdigest()[:12] == "ba139f4a43ee"
+
+
+def test_what_is_added_is_not_of_the_trainer() -> None:
+    """A method that TRL or transformers gets later must not be replaced by ours unseen."""
+    assert not [name for name in ADDED if hasattr(GRPOTrainer, name)]
 
 
 def test_the_reference_is_made_by_the_function_that_is_replaced() -> None:

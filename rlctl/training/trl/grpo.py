@@ -83,7 +83,7 @@ def _train(
     callback = RunCallback(run, view, trackers, bridge, trainer.seconds, held_out)
     trainer.add_callback(callback)
     trainer.remove_callback(PrinterCallback)
-    trainer.on_boundary = callback.boundary
+    trainer.on_boundary, trainer.on_random = callback.boundary, run.saver.restore_random
     run.saver.write = trainer.write_checkpoint
     run.saver.parts |= {
         "random": RandomState(),
@@ -167,7 +167,6 @@ def build_trainer(
     try:
         trainer = PolicyTrainer(
             on_scored=bridge.on_scored,
-            on_random=run.saver.restore_random,
             stop=run.stop,
             model=inputs.model.model,
             reward_funcs=[bridge],

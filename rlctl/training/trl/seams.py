@@ -59,25 +59,24 @@ class PolicyTrainer(GRPOTrainer):
     Args:
         on_scored: Called once per generated batch with this process's advantages (B,) as TRL computed them;
             returns one bool per row: whether the row takes part in the update.
-        on_random: Called where the random state of a checkpoint belongs to be set.
         stop: Polled while it generates, and between micro-batches.
         **kwargs: What `trl.GRPOTrainer` takes.
 
-    `on_boundary` may be set to what is called when a step is done and logged, with the number of steps.
+    Two more may be set: `on_boundary`, called with the number of steps when one is done and logged, and
+    `on_random`, called where the random numbers of a checkpoint belong to be set.
     """
 
     def __init__(
         self,
         *,
         on_scored: Callable[[list[float]], list[bool]],
-        on_random: Callable[[], None],
-        stop: StopSignals,
+        stop: StopSignals | None = None,
         **kwargs: Any,
     ) -> None:
         self.on_scored = on_scored
         self.on_boundary: Callable[[int], None] = lambda step: None
-        self.on_random = on_random
-        self.stop = stop
+        self.on_random: Callable[[], None] = lambda: None
+        self.stop = stop or StopSignals()
         self.seconds = {"sampling": 0.0}
         self.updating = False
         self._bounded = 0
@@ -86,7 +85,7 @@ class PolicyTrainer(GRPOTrainer):
             super().__init__(**kwargs)
         policy: Any = self.model
         innermost: Any = policy.get_base_model() if hasattr(policy, "get_base_model") else policy
-        innermost.register_forward_pre_hook(lambda module, inputs: stop.poll())
+        innermost.register_forward_pre_hook(lambda module, inputs: self.stop.poll())
 
     def _generate(self, prompts: list) -> Any:
         start = time.perf_counter()
