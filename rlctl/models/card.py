@@ -53,10 +53,10 @@ def metadata(request: Request, base: str) -> str:
 
     config = request.run.config
     read = [one["source"] for one in _reports(request.run, "train")]
-    paths = [source.path for source in config.data.train if hub_id(source.path)]
-    datasets = [
-        path for path in dict.fromkeys(paths) if not read or any(one.startswith(path) for one in read)
+    named = [
+        source.path for source in config.data.train if not read or any(source.path in one for one in read)
     ]
+    datasets = list(dict.fromkeys(name for path in named if (name := hub_id(path))))
     relation = "adapter" if request.adapter else "finetune"
     return ModelCardData(
         base_model=hub_id(base),

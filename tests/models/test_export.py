@@ -221,6 +221,52 @@ def test_only_a_tie_may_differ(tmp_path: Path, tiny_model_folder: Path) -> None:
     assert (found.same, found.ties) == (0, 1)
 
 
+def test_what_training_and_old_models_leave_in_the_settings(tmp_path: Path, tiny_model_folder: Path) -> None:
+    base = Path(shutil.copytree(tiny_model_folder, tmp_path / "old"))
+    (base / "generation_config.json").write_text(
+        '{"temperature": 0.5, "eos_token_id": 1}'
+    )  # without do_sample
+    model = {"path": str(base), "lora": LORA}
+    run = write_run(tmp_path, model)
+    folder, _ = exported(run)
+    assert json.loads((folder / "generation_config.json").read_text())["temperature"] == 0.5
+
+    whole = write_run(
+        tmp_path, {"path": str(tiny_model_folder)}, run={"name": "whole", "output_dir": str(run.parent)}
+    )
+    config = json.loads((whole / "final/config.json").read_text())
+    (whole / "final/config.json").write_text(json.dumps({**config, "use_cache": False}))
+    folder, _ = exported(whole)
+    assert json.loads((folder / "config.json").read_text())["use_cache"] is True
+
+
+CODE = """
+from transformers import Qwen2Config, Qwen2ForCausalLM
+
+class MineConfig(Qwen2Config):
+    model_type = "mine"
+
+class MineForCausalLM(Qwen2ForCausalLM):
+    config_class = MineConfig
+"""
+
+
+def test_a_model_with_code_of_its_own(tmp_path: Path, tiny_model_folder: Path) -> None:
+    base = Path(shutil.copytree(tiny_model_folder, tmp_path / "own"))
+    (base / "mine.py").write_text(CODE)
+    config = json.loads((base / "config.json").read_text())
+    names = {"AutoConfig": "mine.MineConfig", "AutoModelForCausalLM": "mine.MineForCausalLM"}
+    own = {"model_type": "mine", "architectures": ["MineForCausalLM"], "auto_map": names}
+    (base / "config.json").write_text(json.dumps({**config, **own}))
+    run = write_run(tmp_path, {"path": str(base), "lora": LORA, "trust_remote_code": True})
+    folder, done = exported(run)
+    assert (done.verified.same, (folder / "mine.py").read_text()) == (6, CODE)
+    shutil.rmtree(base)
+    model = AutoModelForCausalLM.from_pretrained(folder, trust_remote_code=True)
+    assert type(model).__name__ == "MineForCausalLM"
+    assert "from_pretrained(source, trust_remote_code=True)" in (folder / "README.md").read_text()
+
+
 @contextmanager
 def files_no_larger_than(size: int) -> Iterator[None]:
     former = resource.getrlimit(resource.RLIMIT_FSIZE)
