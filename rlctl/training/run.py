@@ -199,6 +199,12 @@ class Run:
         if save and (fault := self.saver.save()) is not None:
             self.note(f"warning: {self._not_saved(fault)}. Training goes on.")
 
+    def remember(self, **facts: Any) -> None:
+        """Add to `run.json`."""
+        if self.main:
+            self.record.update(facts)
+            self._write_record()
+
     def put_down(self, stopped: Stopped) -> RlctlError:
         """Save what a signal has interrupted; returns the error to end with."""
         step = self.saver.step

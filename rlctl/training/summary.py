@@ -63,7 +63,7 @@ class Summary:
             content = {"before": self.before, "after": self.after, "evaluations": evaluations}
             run.logs.result("eval_results.json", content)
         run.logs.text("\n".join(self.lines()))
-        run.record["summary"] = self.as_dict()
+        run.remember(summary=self.as_dict())
 
     def rows(self) -> list[list[str]]:
         """Figure, before, after: what the table shows."""

@@ -1,5 +1,6 @@
 """Experiment trackers, through accelerate: one set of names, histograms and tables where they exist."""
 
+from collections.abc import Mapping
 from importlib import import_module
 from pathlib import Path
 from typing import Any
@@ -35,16 +36,28 @@ class Trackers:
     Args:
         config: The resolved config; stored in each tracker.
         folder: The run's folder; TensorBoard and wandb write below it.
+        former: `identities` of the trackers when a run that goes on was begun; empty for a new run.
+        step: Steps that such a run has done.
+
+    `identities` holds what a tracker needs to go on with the same run: wandb's id, mlflow's run id.
 
     Raises:
         MissingError: A tracker is not installed, or cannot start.
     """
 
-    def __init__(self, config: Config, folder: Path) -> None:
+    def __init__(
+        self, config: Config, folder: Path, *, former: Mapping[str, str | None] | None = None, step: int = 0
+    ) -> None:
         self.trackers: dict[str, GeneralTracker] = {}
+        known = former or {}
+        self.identities: dict[str, str | None] = dict(known)
         for wanted in config.tracking.report_to:
-            self.trackers[wanted] = _start(wanted, config, folder)
+            more = _going_on(wanted, known[wanted], step) if wanted in known else {}
+            self.trackers[wanted] = _start(wanted, config, folder, more)
+            self.identities[wanted] = _identity(wanted, self.trackers[wanted])
         for name, tracker in self.trackers.items():
+            if name in known:  # it has the config already
+                continue
             if name == "tensorboard":  # accelerate would write a folder named after the time for it
                 tracker.tracker.add_text(
                     "config", "\n".join(f"    {line}" for line in to_yaml(config).splitlines())
@@ -94,11 +107,26 @@ class Trackers:
             tracker.finish()
 
 
-def _start(name: str, config: Config, folder: Path) -> GeneralTracker:
+def _going_on(name: str, identity: str | None, step: int) -> dict[str, Any]:
+    """Arguments of a tracker that is to go on with a run of its own after some steps."""
+    if name == "tensorboard":
+        return {"purge_step": step + 1}  # what it has of later steps is hidden
+    if name == "mlflow":
+        return {"run_id": identity}
+    return {"resume": "allow", "id": identity} if name == "wandb" else {"resume": "allow"}
+
+
+def _identity(name: str, tracker: GeneralTracker) -> str | None:
+    if name == "wandb":
+        return str(tracker.tracker.id)
+    return str(tracker.tracker.info.run_id) if name == "mlflow" else None
+
+
+def _start(name: str, config: Config, folder: Path, more: dict[str, Any]) -> GeneralTracker:
     tracking, run = config.tracking, config.run.name
     try:
         if name == "tensorboard":
-            tracker: GeneralTracker = TensorBoardTracker("tensorboard", logging_dir=folder / "logs")
+            tracker: GeneralTracker = TensorBoardTracker("tensorboard", logging_dir=folder / "logs", **more)
         elif name == "wandb":
             tracker = WandBTracker(
                 tracking.project,
@@ -107,6 +135,7 @@ def _start(name: str, config: Config, folder: Path) -> GeneralTracker:
                 group=tracking.group,
                 tags=tracking.tags,
                 dir=str(folder),
+                **more,
             )
         elif name == "trackio":
             tracker = TrackioTracker(
@@ -115,12 +144,13 @@ def _start(name: str, config: Config, folder: Path) -> GeneralTracker:
                 group=tracking.group,
                 space_id=tracking.entity,
                 config=flatten(config.model_dump(mode="json")),
+                **more,
             )
         else:
             tags = dict.fromkeys(tracking.tags, "true")
             if tracking.group is not None:
                 tags["group"] = tracking.group
-            tracker = MLflowTracker(experiment_name=tracking.project, run_name=run, tags=tags)
+            tracker = MLflowTracker(experiment_name=tracking.project, run_name=run, tags=tags, **more)
         tracker.start()
     except ImportError as error:
         raise MissingError(

@@ -202,3 +202,66 @@ def test_the_config_as_single_values() -> None:
 
 def test_a_table_in_markdown() -> None:
     assert markdown_table(["a", "b"], [["1|2", "x"]]) == "| a | b |\n| --- | --- |\n| 1\\|2 | x |"
+
+
+def resumed(folder: Path, model: Path, name: str) -> tuple[Path, list[dict[str, Any]]]:
+    """A run of three steps that was put down after two, and its own metrics."""
+    changes = {"rewards": {"components": PARTS}, "tracking": {"report_to": [name], "project": "resumed"}}
+    for steps in (2, 3):
+        training = {"max_steps": steps, "save_steps": 1}
+        config = config_from_dict(small_config(folder, model, training=training, **changes))
+        run = rlctl.train(config, quiet=True, resume=steps == 3).path
+    return run, [json.loads(line) for line in (run / "logs/metrics.jsonl").read_text().splitlines()]
+
+
+def test_tensorboard_goes_on_with_a_resumed_run(tmp_path: Path, tiny_model_folder: Path) -> None:
+    from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
+    run, metrics = resumed(tmp_path, tiny_model_folder, "tensorboard")
+    events = EventAccumulator(str(run / "logs/tensorboard"), {"histograms": 0, "tensors": 0})
+    events.Reload()
+    found = {event.step: event.value for event in events.Scalars("train/reward")}
+    assert list(found) == [1, 2, 3]
+    assert found == pytest.approx(series(metrics, "train/reward"), rel=1e-6)
+
+
+def test_mlflow_goes_on_with_a_resumed_run(
+    tmp_path: Path, tiny_model_folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    mlflow = pytest.importorskip("mlflow")
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{tmp_path}/mlflow.db")
+    _, metrics = resumed(tmp_path, tiny_model_folder, "mlflow")
+    client = mlflow.MlflowClient()
+    runs = client.search_runs([client.get_experiment_by_name("resumed").experiment_id])
+    assert len(runs) == 1
+    history = client.get_metric_history(runs[0].info.run_id, "train/reward")
+    assert {point.step: point.value for point in history} == pytest.approx(series(metrics, "train/reward"))
+
+
+def test_wandb_goes_on_with_a_resumed_run(
+    tmp_path: Path, tiny_model_folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pytest.importorskip("wandb")
+    monkeypatch.setenv("WANDB_MODE", "offline")
+    run, _ = resumed(tmp_path, tiny_model_folder, "wandb")
+    identities = {path.name.rpartition("-")[2] for path in (run / "wandb").glob("offline-run-*")}
+    assert len(identities) == 1
+    assert json.loads((run / "run.json").read_text())["trackers"] == {"wandb": identities.pop()}
+
+
+def test_trackio_goes_on_with_a_resumed_run(
+    tmp_path: Path, tiny_model_folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pytest.importorskip("trackio")
+    for place in ("trackio.utils.TRACKIO_DIR", "trackio.sqlite_storage.TRACKIO_DIR"):
+        monkeypatch.setattr(place, tmp_path / "trackio", raising=False)
+    _, metrics = resumed(tmp_path, tiny_model_folder, "trackio")
+    with sqlite3.connect(tmp_path / "trackio/resumed.db") as database:
+        rows = database.execute("SELECT run_name, step, metrics FROM metrics").fetchall()
+    assert {name for name, _, _ in rows} == {"small"}
+    found = {
+        step: logged["train/reward"]
+        for _, step, text in rows
+        if "train/reward" in (logged := json.loads(text))
+    }
+    assert found == pytest.approx(series(metrics, "train/reward"))

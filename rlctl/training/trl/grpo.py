@@ -79,7 +79,7 @@ def _train(
     trainer, bridge = build_trainer(config, inputs, plan, scorer, run)
     policy = trainer.accelerator.unwrap_model(trainer.model)
     held_out = evaluator(policy, inputs, scorer, config, run.stop)
-    trackers = Trackers(config, run.path) if run.main else None
+    trackers = _trackers(config, run) if run.main else None
     callback = RunCallback(run, view, trackers, bridge, trainer.seconds, held_out)
     trainer.add_callback(callback)
     trainer.remove_callback(PrinterCallback)
@@ -115,6 +115,13 @@ def _train(
     summary.finish(run, time.perf_counter() - started)
     summary.show(view)
     return TrainedRun(path=run.path, model=policy, tokenizer=inputs.tokenizer, summary=summary.as_dict())
+
+
+def _trackers(config: Config, run: Run) -> Trackers:
+    step = run.point.step if run.point else 0
+    trackers = Trackers(config, run.path, former=run.record.get("trackers"), step=step)
+    run.remember(trackers=trackers.identities)
+    return trackers
 
 
 def _steps(trainer: PolicyTrainer, callback: RunCallback, run: Run) -> None:
