@@ -12,6 +12,7 @@ import signal
 import sys
 import threading
 import time
+from functools import partial
 from multiprocessing.connection import Connection
 from typing import TYPE_CHECKING, Any
 
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
     from rlctl.rewards.calls import RewardCall
 
 SECONDS_TO_END = 1.0
+PASSED_OVER = (signal.SIGTERM, signal.SIGUSR1)
 PR_SET_PDEATHSIG = 1
 
 
@@ -95,18 +97,27 @@ def _leave_signals_to_the_parent() -> None:
     """Go on where a signal that asks the run to stop reaches all of its processes; the parent ends this one.
 
     A completion that failed because its worker was told to stop would make the run another run. Only SIGINT
-    is ignored outright: what a reward starts or forks must still be able to be ended with SIGTERM.
+    is ignored outright: what a reward starts or forks must still be able to be ended with SIGTERM. It is held
+    back while Python forks, because a child forgets what arrived before it was ready.
     """
-    worker = os.getpid()
 
     def arrived(number: int, _: object) -> None:
-        if os.getpid() != worker:
-            signal.signal(number, signal.SIG_DFL)
-            os.kill(os.getpid(), number)
+        """Nothing; a handler, unlike SIG_IGN, is not passed on to a new program."""
+
+    def in_child() -> None:
+        for number in PASSED_OVER:
+            if signal.getsignal(number) is arrived:
+                signal.signal(number, signal.SIG_DFL)
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, PASSED_OVER)
 
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    signal.signal(signal.SIGTERM, arrived)
-    signal.signal(signal.SIGUSR1, arrived)
+    for number in PASSED_OVER:
+        signal.signal(number, arrived)
+    os.register_at_fork(
+        before=partial(signal.pthread_sigmask, signal.SIG_BLOCK, PASSED_OVER),
+        after_in_parent=partial(signal.pthread_sigmask, signal.SIG_UNBLOCK, PASSED_OVER),
+        after_in_child=in_child,
+    )
 
 
 def _die_without_python() -> None:
