@@ -5,7 +5,8 @@ each step. A run that is stopped in the middle of a step is saved as it was at t
 """
 
 import random
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -56,6 +57,24 @@ class RandomState:
             torch.cuda.set_rng_state_all(state["cuda"])
         if "mps" in state and torch.backends.mps.is_available():
             torch.mps.set_rng_state(state["mps"])
+
+
+@contextmanager
+def drawing_apart(seed: int) -> Iterator[None]:
+    """Random numbers that are drawn inside depend on nothing before, and change nothing after.
+
+    Args:
+        seed: What they start from.
+    """
+    generators = RandomState()
+    before = generators.state_dict()
+    random.seed(seed)
+    numpy.random.seed(seed)
+    torch.manual_seed(seed)
+    try:
+        yield
+    finally:
+        generators.load_state_dict(before)
 
 
 class Plain:

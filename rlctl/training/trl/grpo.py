@@ -21,7 +21,7 @@ from rlctl.rewards.selftest import require, run_tests
 from rlctl.training.checkpoints import complete_or_absent
 from rlctl.training.inputs import Inputs, Objects, find_tokenizer, load_inputs
 from rlctl.training.run import Run
-from rlctl.training.state import Plain, RandomState
+from rlctl.training.state import Plain, RandomState, drawing_apart
 from rlctl.training.stopping import StopSignals
 from rlctl.training.summary import Summary
 from rlctl.training.together import Together
@@ -233,7 +233,7 @@ def evaluator(
     )
 
     def held_out(step: int) -> HeldOut:
-        with scorer.unchanged():
+        with scorer.unchanged(), drawing_apart(config.run.seed):
             return evaluate(
                 policy,
                 inputs.tokenizer,
