@@ -67,7 +67,8 @@ def describe(asked: Request, done: "Exported", *, verbose: bool) -> list[str]:
     found = done.verified
     if found.same == found.prompts:
         return [*lines, f"greedy output of {found.prompts} prompts: the same"]
-    why = f"rounding to {done.dtype}" if done.dtype != "float32" else "the others part at a tie of two tokens"
+    all_ties = found.same + found.ties == found.prompts
+    why = "the others part at a tie of two tokens" if all_ties else f"rounding to {done.dtype}"
     return [
         *lines,
         f"greedy output of {found.prompts} prompts: {found.same} of {found.prompts} the same ({why})",

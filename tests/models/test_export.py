@@ -182,8 +182,11 @@ def test_the_adapter_alone(tmp_path: Path, tiny_model_folder: Path) -> None:
 
 
 def test_data_of_another_machine_are_not_needed(tmp_path: Path, tiny_model_folder: Path) -> None:
-    run = write_run(tmp_path, {"path": str(tiny_model_folder)})
+    (tmp_path / "chat.jinja").write_text("{{ messages[0]['content'] }}")
+    template = str(tmp_path / "chat.jinja")
+    run = write_run(tmp_path, {"path": str(tiny_model_folder), "chat_template": template, "device": "cpu"})
     shutil.rmtree(tmp_path / "data")
+    (tmp_path / "chat.jinja").unlink()
     moved = Path(shutil.move(run, tmp_path / "moved"))
     assert exported(moved)[1].verified.same == 6
 
@@ -223,13 +226,13 @@ def test_only_a_tie_may_differ(tmp_path: Path, tiny_model_folder: Path) -> None:
 
 def test_what_training_and_old_models_leave_in_the_settings(tmp_path: Path, tiny_model_folder: Path) -> None:
     base = Path(shutil.copytree(tiny_model_folder, tmp_path / "old"))
-    (base / "generation_config.json").write_text(
-        '{"temperature": 0.5, "eos_token_id": 1}'
-    )  # without do_sample
+    settings = {"do_sample": False, "temperature": 0.5, "eos_token_id": 1}
+    (base / "generation_config.json").write_text(json.dumps(settings))
     model = {"path": str(base), "lora": LORA}
     run = write_run(tmp_path, model)
     folder, _ = exported(run)
-    assert json.loads((folder / "generation_config.json").read_text())["temperature"] == 0.5
+    written = json.loads((folder / "generation_config.json").read_text())
+    assert (written["temperature"], written["do_sample"]) == (0.5, True)
 
     whole = write_run(
         tmp_path, {"path": str(tiny_model_folder)}, run={"name": "whole", "output_dir": str(run.parent)}
