@@ -137,7 +137,7 @@ SPELLINGS: dict[str, str] = {
     "training.eval_steps": "eval_every eval_interval test_freq val_check_interval",
     "training.eval_steps; a number of steps": "evaluation_strategy",
     "training.logging_steps": "log_every log_interval log_every_n_steps",
-    "; resuming is not in this version": "resume resume_mode",
+    "; `rlctl train CONFIG --resume` goes on with a run": "resume resume_mode",
     "; this version has no such section: start one process per GPU with `accelerate launch`": "distributed",
     "; start one process per GPU with `accelerate launch`": "num_gpus n_gpus_per_node",
     "model; verl's tree is flat here: model, generation, algorithm, training": "actor_rollout_ref",

@@ -83,7 +83,7 @@ class Plan:
         if self.evaluations:
             lines.append(f"held-out evaluation: {_steps(self.evaluations)}")
         if self.checkpoints:
-            kept = f", the newest {self.save_total_limit} stay" if self.save_total_limit else ""
+            kept = _kept(self.save_total_limit, evaluated=bool(self.evaluations))
             lines.append(f"checkpoints: {_steps(self.checkpoints)}{kept}")
         return lines
 
@@ -250,6 +250,14 @@ def _either(values: list[int]) -> str:
 def _count(number: float, noun: str) -> str:
     plural = noun if number == 1 else f"{noun}es" if noun.endswith("s") else f"{noun}s"
     return f"{number:,g} {plural}" if number < 1e6 else f"{number:,.0f} {plural}"
+
+
+def _kept(limit: int | None, *, evaluated: bool) -> str:
+    if limit is None:
+        return ""
+    if limit == 1:
+        return ", the newest and the best stay" if evaluated else ", the newest stays"
+    return f", {limit} stay: the newest and the best" if evaluated else f", the newest {limit} stay"
 
 
 def _steps(steps: tuple[int, ...]) -> str:

@@ -51,9 +51,9 @@ class Training(Section):
     ] = "adamw_torch"
     """Optimizer; those with `8bit` or `paged` need bitsandbytes and CUDA."""
     save_steps: Annotated[int, Field(ge=1)] | None = 50
-    """Steps between checkpoints; null for none but the final model."""
+    """Steps between checkpoints; null for none but the final model. Signals save in any case."""
     save_total_limit: Annotated[int, Field(ge=1)] | None = 3
-    """Checkpoints to keep, the newest; null for all."""
+    """Checkpoints to keep: the newest, and the best by held-out reward; null for all."""
     eval_steps: Annotated[int, Field(ge=1)] | None = 50
     """Steps between evaluations on `data.eval`; null for only before and after."""
     logging_steps: Annotated[int, Field(ge=1)] = 1

@@ -125,7 +125,7 @@ _REFUSED_BECAUSE: dict[str, tuple[str, ...]] = {
         "log_unique_prompts",
         "num_completions_to_print",
     ),
-    "rlctl uploads nothing; upload the folder `final` of the run by hand": (
+    "training uploads nothing; `rlctl export RUN --push OWNER/NAME` does": (
         "hub_always_push",
         "hub_model_id",
         "hub_private_repo",
@@ -135,10 +135,14 @@ _REFUSED_BECAUSE: dict[str, tuple[str, ...]] = {
         "log_completions_hub_repo",
         "push_to_hub",
     ),
-    "resuming is not in this version; leave it out": (
+    "`rlctl train CONFIG --resume` goes on with a run; leave it out": (
         "ignore_data_skip",
         "restore_callback_states_from_checkpoint",
         "resume_from_checkpoint",
+    ),
+    "rlctl writes its checkpoints itself, whole enough to go on from; leave it out": (
+        "save_on_each_node",
+        "save_only_model",
     ),
     "sharded training is not in this version; leave it out": (
         "accelerator_config",
@@ -160,7 +164,7 @@ _REFUSED_BECAUSE: dict[str, tuple[str, ...]] = {
     "GRPO needs full groups, so the batch cannot shrink; lower `training.per_device_train_batch_size`": (
         "auto_find_batch_size",
     ),
-    "saving on signals is not in this version; leave it out": ("enable_jit_checkpoint",),
+    "rlctl saves on SIGTERM, SIGINT and SIGUSR1; leave it out": ("enable_jit_checkpoint",),
     "a loss that is not finite is always shown; leave it out": ("logging_nan_inf_filter",),
     "rewards read the columns of the data, so they all stay; leave it out": ("remove_unused_columns",),
     "rlctl shows its own progress; `--quiet` turns it off": ("disable_tqdm",),

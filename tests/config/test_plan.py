@@ -97,7 +97,7 @@ def test_the_plan_in_words():
         "length: 1,000 steps, 2 passes over 4,000 prompts",
         "reuse: 2 optimizer steps on the same completions",
         "held-out evaluation: after steps 0, 1000",
-        "checkpoints: after steps 100, 200, 300, …, 900, 1000, the newest 3 stay",
+        "checkpoints: after steps 100, 200, 300, …, 900, 1000, 3 stay: the newest and the best",
     ]
     assert make_plan(config(num_epochs=1.0)).describe()[3] == "length: 1 pass over the prompts"
 

@@ -8,6 +8,7 @@ import dataclasses
 import json
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any, NamedTuple
 
 import datasets
@@ -203,6 +204,8 @@ def tracker(owner: str, key: str, name: str) -> Observe:
         started: dict[str, Any] = {}
 
         class Recorder:
+            tracker = SimpleNamespace(id="1", info=SimpleNamespace(run_id="1"))
+
             def __init__(self, *places: Any, **arguments: Any) -> None:
                 started.update(arguments, place=places)
 

@@ -32,11 +32,14 @@ def grpo_arguments(
         "fp16": False,
         "trust_remote_code": config.model.trust_remote_code,
         "model_init_kwargs": None,
-        # What rlctl does itself: logs, trackers, evaluation, progress.
+        # What rlctl does itself: logs, trackers, checkpoints, evaluation, progress.
         "report_to": "none",
         "run_name": config.run.name,
         "project": config.tracking.project,
         "trackio_space_id": None,
+        "save_strategy": "no",
+        "save_steps": 500,
+        "save_total_limit": None,
         "eval_strategy": "no",
         "eval_steps": None,
         "logging_strategy": "steps",
@@ -90,7 +93,4 @@ def _optimisation(config: Config, plan: Plan) -> dict[str, Any]:
         "generation_batch_size": None,
         "activation_checkpointing": training.gradient_checkpointing,
         "gradient_checkpointing": training.gradient_checkpointing,
-        "save_strategy": "steps" if training.save_steps else "no",
-        "save_steps": training.save_steps or 500,
-        "save_total_limit": training.save_total_limit,
     }
