@@ -51,7 +51,7 @@ class Trained:
         if self.checkpoint is not None:
             return self.checkpoint
         steps = (row["step"] for row in self._rows("metrics.jsonl") if "step" in row)
-        return self.record.get("step") or max(steps, default=None)
+        return max(steps, default=None)
 
     def evaluations(self) -> dict[int, dict[str, float]]:
         """Step → the `val/…` figures of its evaluation on held-out prompts."""
