@@ -103,3 +103,8 @@ def _lines(run: Path, name: str) -> list[str]:
 
 def _step(checkpoint: Path) -> int:
     return int(checkpoint.name.removeprefix("checkpoint-"))
+
+
+def tree(run: Path) -> list[str]:
+    """Every file of a run."""
+    return sorted(str(file.relative_to(run)) for file in run.rglob("*") if file.is_file())
