@@ -8,6 +8,7 @@ import json
 import os
 import shutil
 from collections.abc import Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -18,7 +19,9 @@ from xxhash import xxh3_128
 MANIFEST = "checkpoint.json"
 UNFINISHED = ".unfinished"
 """Folder beside the checkpoints where they are written, and where they go before they are removed."""
-CHUNK = 8 * 2**20
+CHUNK = 2**20
+THREADS = 8
+"""Files that are forced to the disk at a time, which the disk then does as one."""
 
 
 @dataclass(frozen=True)
@@ -82,13 +85,17 @@ class Checkpoints:
         """
         unfinished = self.unfinished(step)
         files = sorted(file for file in unfinished.rglob("*") if file.is_file())
-        described = {str(file.relative_to(unfinished)): _describe(file) for file in files}
+        with ThreadPoolExecutor(THREADS) as pool:
+            synced = pool.submit(sync, files)
+            found = list(pool.map(_describe, files))
+            synced.result()
+        described = {str(file.relative_to(unfinished)): one for file, one in zip(files, found, strict=True)}
         manifest = unfinished / MANIFEST
         manifest.write_text(json.dumps({"step": step, **about, "files": described}, indent=1) + "\n")
-        sync([*files, manifest, *(path for path in unfinished.rglob("*") if path.is_dir()), unfinished])
+        sync([manifest, *(path for path in unfinished.rglob("*") if path.is_dir()), unfinished])
         place = self.path(step)
-        if place.exists():
-            self._discard(place)
+        if place.exists():  # its name was not forced to the disk when it was written first
+            self._bury(place)
         unfinished.rename(place)
         sync([self.folder])
         return Checkpoint(place, step, about)
@@ -165,11 +172,13 @@ class Checkpoints:
 
     def _discard(self, folder: Path) -> None:
         """Take the name away first: a checkpoint that is half removed is none."""
+        shutil.rmtree(self._bury(folder))
+
+    def _bury(self, folder: Path) -> Path:
         grave = self.folder / UNFINISHED / f"removed-{folder.name}"
         shutil.rmtree(grave, ignore_errors=True)
         grave.parent.mkdir(exist_ok=True)
-        folder.rename(grave)
-        shutil.rmtree(grave)
+        return folder.rename(grave)
 
 
 @contextmanager
@@ -204,27 +213,36 @@ def sync(paths: Iterable[Path]) -> None:
     Raises:
         OSError: The disk did not take them.
     """
-    for path in paths:
-        descriptor = os.open(path, os.O_RDONLY)
-        try:
-            os.fsync(descriptor)
-        finally:
-            os.close(descriptor)
+    with ThreadPoolExecutor(THREADS) as pool:
+        for done in [pool.submit(_sync, path) for path in paths]:
+            done.result()
+
+
+def _sync(path: Path) -> None:
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
 
 
 def write_json(path: Path, content: dict[str, Any]) -> None:
-    """Write JSON to a temporary neighbour, then rename it into place."""
+    """Replace a file with this JSON."""
+    replace_text(path, json.dumps(content, indent=2, ensure_ascii=False, allow_nan=False) + "\n")
+
+
+def replace_text(path: Path, text: str) -> None:
+    """Write to a temporary neighbour, then rename it into place: readers see the old text or the new."""
     temporary = path.with_name(f".{path.name}.tmp")
-    text = json.dumps(content, indent=2, ensure_ascii=False, allow_nan=False) + "\n"
     temporary.write_text(text, encoding="utf-8")
     temporary.replace(path)
 
 
 def _describe(file: Path) -> dict[str, Any]:
     """Size and hash of a file (XXH3, as fast as memory)."""
-    digest, size = xxh3_128(), 0
+    digest, size, chunk = xxh3_128(), 0, memoryview(bytearray(CHUNK))
     with file.open("rb", buffering=0) as handle:
-        while chunk := handle.read(CHUNK):
-            digest.update(chunk)
-            size += len(chunk)
+        while count := handle.readinto(chunk):
+            digest.update(chunk[:count])
+            size += count
     return {"bytes": size, "xxh3": digest.hexdigest()}

@@ -15,7 +15,7 @@ from rlctl.config.config import Config
 from rlctl.config.dump import to_yaml
 from rlctl.errors import CheckpointError, RlctlError, Stopped, TrainingError, UsageError
 from rlctl.training import resume as going_on
-from rlctl.training.checkpoints import Checkpoint, Checkpoints, write_json
+from rlctl.training.checkpoints import Checkpoint, Checkpoints, replace_text, write_json
 from rlctl.training.faults import explain, in_words
 from rlctl.training.logs import RunLogs
 from rlctl.training.place import ELSEWHERE, folder_of, lock, name_taken, refuse_existing, refuse_unwritable
@@ -156,7 +156,7 @@ class Run:
             self._former_lives(found)
         self.record |= {"status": "running", "process": process()}
         self._write_record()
-        (self.path / "config.yaml").write_text(to_yaml(self.config), encoding="utf-8")
+        replace_text(self.path / "config.yaml", to_yaml(self.config))
         self.logs.folder.mkdir(exist_ok=True)
         lengths = dict.fromkeys(self.logs.lengths(), 0) if self.point is None else self.point.about["logs"]
         for missing in self.logs.cut(lengths):
@@ -174,14 +174,13 @@ class Run:
         changed = [*going_on.describe(self._changes), *others]
         entry = {"time": found["start"], "step": step, "command": found["command"], "changed": changed}
         self.record["resumed"] = [*self._former.get("resumed", []), entry]
-        self.tell(
-            f"going on after step {step}" if self.point else "no checkpoint yet: starting again at step 0"
-        )
-        self._news = (
-            f"going on after step {step}, no longer exactly as without a stop: {', '.join(changed)}"
-            if changed
-            else None
-        )
+        if self.point is None:
+            self.tell("no checkpoint yet: starting at step 0")
+        elif changed:
+            words = ", ".join(changed)
+            self._news = f"going on after step {step}, no longer exactly as without a stop: {words}"
+        else:
+            self.tell(f"going on after step {step}")
 
     def restore(self) -> None:
         """Every part of `saver.parts` goes on from `point`."""

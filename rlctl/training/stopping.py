@@ -16,13 +16,15 @@ from typing import Any, Self
 
 from rlctl.errors import Stopped
 
-SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGUSR1)
+SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGUSR1, signal.SIGHUP)
 SAME_REQUEST = 0.5
 """Seconds in which a launcher may hand on a signal that the terminal has sent to everyone already."""
 
 
 class StopSignals:
-    """Heeds SIGTERM, SIGINT and SIGUSR1 while it is entered (in the main thread; elsewhere it only polls).
+    """Heeds `SIGNALS` while it is entered (in the main thread; elsewhere it only polls).
+
+    A SIGHUP that is ignored, as under nohup, stays so.
 
     Until `defer` is called there is nothing to save, and a signal raises `Stopped` where it arrives.
     """
@@ -37,7 +39,9 @@ class StopSignals:
 
     def __enter__(self) -> Self:
         if threading.current_thread() is threading.main_thread():
-            self._former = {number: signal.signal(number, self._arrived) for number in SIGNALS}
+            under_nohup = signal.getsignal(signal.SIGHUP) is signal.SIG_IGN
+            heeded = [one for one in SIGNALS if not (one == signal.SIGHUP and under_nohup)]
+            self._former = {number: signal.signal(number, self._arrived) for number in heeded}
         return self
 
     def __exit__(

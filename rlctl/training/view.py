@@ -54,8 +54,7 @@ class View:
 
     def notice(self, text: str) -> None:
         """A line above the progress."""
-        if not self.quiet:
-            self.console.print(text, markup=False, highlight=False, soft_wrap=True)
+        self._print(text, markup=False, highlight=False, soft_wrap=True)
 
     def begin(
         self, total: int, components: list[str], *, done: int = 0, rewards: Iterable[tuple[int, float]] = ()
@@ -93,7 +92,7 @@ class View:
         if self.live is not None and self.progress is not None:
             self.live.update(Group(self.progress, self._table(metrics)))
         else:
-            self.console.print(self.line(step, metrics), markup=False, highlight=False, soft_wrap=True)
+            self._print(self.line(step, metrics), markup=False, highlight=False, soft_wrap=True)
 
     def line(self, step: int, metrics: dict[str, Any]) -> str:
         """One step as one line of text."""
@@ -119,7 +118,15 @@ class View:
             table.add_column(column, justify="right" if place else "left")
         for row in rows:
             table.add_row(*row)
-        self.console.print(table)
+        self._print(table)
+
+    def _print(self, *content: Any, **how: Any) -> None:
+        if self.quiet:
+            return
+        try:
+            self.console.print(*content, **how)
+        except (OSError, SystemExit):  # the terminal, or a pipe's reader, is gone: no reason to end a run
+            self.quiet = True
 
     def _parts(self, metrics: dict[str, Any]) -> list[tuple[str, float]]:
         values = [(name, metrics.get(f"train/{name}")) for name in self.components]

@@ -11,7 +11,7 @@ import pytest
 from rlctl import __version__
 from rlctl.errors import DataError, MissingError, TrainingError
 
-COMMANDS = ("train", "check", "init", "list", "schema", "doctor")
+COMMANDS = ("train", "check", "init", "list", "schema", "doctor", "export")
 ENVIRONMENT = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[2])}
 HEAVY = ("torch", "transformers", "trl", "datasets", "numpy", "accelerate", "peft")
 
@@ -72,7 +72,7 @@ WRONG = [
         ["train", "a.yaml", "--dryrun"],
         "no option --dryrun\n  Did you mean --dry-run? See rlctl train --help.",
     ),
-    (["train", "a.yaml", "--resume"], "no option --resume"),
+    (["check", "a.yaml", "--resume"], "no option --resume"),
     (["train", "a.yaml", "--set"], "option '--set' requires an argument"),
     (["check", "a.yaml", "b.yaml"], "got unexpected extra argument(s) (b.yaml)"),
     (["list"], "missing argument 'KIND'"),

@@ -53,3 +53,27 @@ def test_evaluation_in_a_line() -> None:
     text = describe_evaluation({"val/reward": 0.5, "val/reward_ci95": 0.1, "val/greedy_accuracy": 0.25})
     assert text == "reward 0.500 ± 0.100, greedy accuracy 25.0%"
     assert describe_evaluation({}) == "nothing could be scored"
+
+
+class GoneTerminal(io.StringIO):
+    """A terminal that was closed while the run went on."""
+
+    def write(self, text: str) -> int:
+        raise OSError(5, "Input/output error")
+
+
+def test_a_terminal_that_is_gone_does_not_end_the_run() -> None:
+    view = View(Console(file=GoneTerminal()))
+    view.notice("x")
+    view.step(1, {"train/reward": 1.0})
+    view.table("t", ["a"], [["b"]])
+
+
+def test_a_run_that_goes_on_starts_where_it_was() -> None:
+    out = io.StringIO()
+    view = View(Console(file=out, width=100, force_terminal=True))
+    view.begin(4, ["correct"], done=3, rewards=[(1, 0.0), (2, 1.0)])
+    view.step(3, {"train/reward": 0.5})
+    view.end()
+    assert "step 3/4" in out.getvalue()
+    assert "▁█▅" in out.getvalue()
