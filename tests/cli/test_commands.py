@@ -110,8 +110,8 @@ def test_train_hands_over_and_keeps_stdout_for_json(rlctl, quickstart, monkeypat
     """Libraries may print; with --json stdout still holds one document."""
     seen = {}
 
-    def train(config, *, console, quiet):
-        seen.update(config=config, quiet=quiet)
+    def train(config, *, resume, console, quiet, stop):
+        seen.update(config=config, resume=resume, quiet=quiet)
         print("a library talks")  # noqa: T201
         os.write(1, b"so does a child process\n")
         console.print("a person reads this")
@@ -122,9 +122,11 @@ def test_train_hands_over_and_keeps_stdout_for_json(rlctl, quickstart, monkeypat
     assert json.loads(ran.out) == {"run": "other"}
     assert all(text in ran.err for text in ("a library talks", "child process", "a person reads"))
     assert seen["quiet"] is True
-    ran = rlctl("train", "config.yaml")
+    assert seen["resume"] is False
+    ran = rlctl("train", "config.yaml", "--resume")
     assert ran.out == "a library talks\nso does a child process\na person reads this\n"
     assert seen["quiet"] is False
+    assert seen["resume"] is True
 
 
 def test_init_writes_files_that_are_valid(rlctl, tmp_path, monkeypatch):

@@ -276,8 +276,9 @@ class PolicyTrainer(GRPOTrainer):
             return
         schedule = self.lr_scheduler
         if isinstance(schedule, LambdaLR):  # of a run that was made longer or shorter, the new course
-            schedule._last_lr = _rates(schedule)
-            for group, rate in zip(schedule.optimizer.param_groups, schedule._last_lr, strict=True):
+            rates = _rates(schedule)
+            schedule._last_lr = [*rates]
+            for group, rate in zip(schedule.optimizer.param_groups, rates, strict=True):
                 group["lr"] = rate
         file = Path(checkpoint) / REFERENCE
         if file.exists():
