@@ -65,7 +65,7 @@ def train(config: Config, objects: Objects, view: View, *, resume: bool, stop: S
                 require(run_tests(config.rewards, scorer))
             inputs = load_inputs(config, objects, tokenizer)
             plan = plan_for(config, inputs, state.num_processes)
-            run.begin({"data": inputs.report()})
+            run.begin({"model": inputs.name, "data": inputs.report()})
             return _train(config, inputs, plan, scorer, run, view, started)
 
 
