@@ -74,7 +74,9 @@ class Checkpoints:
         folder = self.unfinished(step)
         if folder.exists():
             shutil.rmtree(folder)
-        folder.mkdir(parents=True)
+        for part in (self.folder, folder.parent):  # never the run's folder: its drive may be lost
+            part.mkdir(exist_ok=True)
+        folder.mkdir()
         return folder
 
     def commit(self, step: int, about: dict[str, Any]) -> Checkpoint:
@@ -86,9 +88,10 @@ class Checkpoints:
         unfinished = self.unfinished(step)
         files = sorted(file for file in unfinished.rglob("*") if file.is_file())
         with ThreadPoolExecutor(THREADS) as pool:
-            synced = pool.submit(sync, files)
+            synced = [pool.submit(_sync, file) for file in files]
             found = list(pool.map(_describe, files))
-            synced.result()
+            for done in synced:
+                done.result()
         described = {str(file.relative_to(unfinished)): one for file, one in zip(files, found, strict=True)}
         manifest = unfinished / MANIFEST
         manifest.write_text(json.dumps({"step": step, **about, "files": described}, indent=1) + "\n")
@@ -193,13 +196,20 @@ def complete_or_absent(folder: Path, *, main: bool = True) -> Iterator[Path]:
     former = folder.with_name(f".{folder.name}.former")
     if main:
         shutil.rmtree(unfinished, ignore_errors=True)
+        if folder.exists():  # else a kill came between the two renames below
+            shutil.rmtree(former, ignore_errors=True)
     try:
         yield unfinished
         if main:
             sync([path for path in unfinished.rglob("*") if path.is_file()])
             if folder.exists():
                 folder.rename(former)
-            unfinished.rename(folder)
+            try:
+                unfinished.rename(folder)
+            except OSError:
+                if former.exists():
+                    former.rename(folder)
+                raise
             sync([folder, folder.parent])
     finally:
         if main:
@@ -213,8 +223,12 @@ def sync(paths: Iterable[Path]) -> None:
     Raises:
         OSError: The disk did not take them.
     """
+    all_paths = list(paths)
+    if len(all_paths) == 1:
+        _sync(all_paths[0])
+        return
     with ThreadPoolExecutor(THREADS) as pool:
-        for done in [pool.submit(_sync, path) for path in paths]:
+        for done in [pool.submit(_sync, path) for path in all_paths]:
             done.result()
 
 

@@ -23,16 +23,24 @@ def explain(error: BaseException, config: Config) -> RlctlError | None:
             hint="Free some space, keep fewer checkpoints (training.save_total_limit, training.save_steps), "
             "or write elsewhere (--output-dir).",
         )
-    if isinstance(error, PermissionError):
-        return TrainingError(
-            f"cannot write: {error.strerror}", where=str(error.filename or config.run.output_dir)
-        )
+    if is_io(error) and getattr(error, "errno", 0) is not None:
+        return _io_error(error, config)
     if "probability tensor contains either" in text:
         return TrainingError(
             "the model's probabilities are no longer finite",
             hint="Lower training.learning_rate, use model.dtype: float32, or raise algorithm.beta.",
         )
     return None
+
+
+def _io_error(error: BaseException, config: Config) -> TrainingError:
+    run = Path(config.run.output_dir).expanduser().resolve() / config.run.name
+    go_on = "When that is mended, the same command with --resume goes on from the newest checkpoint."
+    if isinstance(error, FileNotFoundError) and not os.path.isdir(run):
+        return TrainingError(
+            "the run's folder is gone: removed, or its drive is lost", where=str(run), hint=go_on
+        )
+    return TrainingError(f"reading or writing failed: {in_words(error)}", where=str(run), hint=go_on)
 
 
 def is_io(error: BaseException) -> bool:

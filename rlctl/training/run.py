@@ -127,9 +127,9 @@ class Run:
         Raises:
             UsageError: The folder exists by now, or cannot be written.
         """
+        self.stop.defer(self.together.exchange)
         self.together.on_main(lambda: self._begin(record))
         self._begun = True
-        self.stop.defer(self.together.exchange)
 
     def _begin(self, record: dict[str, Any]) -> None:
         made = False
@@ -272,10 +272,12 @@ class Run:
             raise explained from error
 
     def _end(self, status: str, **more: Any) -> None:
-        if not (self.main and self._begun and self.path.exists()):
+        if not (self.main and self._begun):
             return
         self.record.update(status=status, end=now(), **more)
         try:
+            if not self.path.exists():
+                return
             self._write_record()
             if status == "done":
                 self.logs.pack()

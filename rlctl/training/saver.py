@@ -112,11 +112,12 @@ class Saver:
             self.checkpoints.prepare(self.step)
 
     def _write_all(self, folder: Path) -> None:
-        from rlctl.training.state import save
+        from rlctl.training.state import save, unsummed
 
-        self.write(folder)
-        folder.mkdir(parents=True, exist_ok=True)
-        save(self._states, folder / self._file)
+        with unsummed():
+            self.write(folder)
+            folder.mkdir(parents=True, exist_ok=True)
+            save(self._states, folder / self._file)
 
     def _commit(self) -> None:
         if not self.together.main:
