@@ -68,9 +68,8 @@ def differences(before: dict[str, Any], after: dict[str, Any]) -> list[str]:
         words.append(f"python {before.get('python')} → {after['python']}")
     for what, hashes in after["hashes"].items():
         old = before.get("hashes", {}).get(what, {})
-        words += [
-            f"{what}: {Path(file).name} is another file" for file in hashes if old.get(file) != hashes[file]
-        ]
+        changed = [Path(file).name for file in hashes if old.get(file) != hashes[file]]
+        words += [f"{what}: {name} has changed" for name in changed]
     return words
 
 
