@@ -185,7 +185,8 @@ class Run:
     def restore(self) -> None:
         """Every part of `saver.parts` goes on from `point`."""
         assert self.point is not None
-        self.saver.restore(self.point)
+        if (fault := self.saver.restore(self.point)) is not None:
+            self.note(f"warning: {self._not_saved(fault)}")
 
     def boundary(self, step: int, *, save: bool) -> None:
         """`step` steps are done, and the next has not begun.

@@ -89,8 +89,12 @@ class Saver:
         self.saved = self.step
         return self.together.attempt(self._rotate)
 
-    def restore(self, point: Checkpoint) -> None:
-        """Every part goes on from a checkpoint, this process's from its own."""
+    def restore(self, point: Checkpoint) -> Exception | None:
+        """Every part goes on from a checkpoint, this process's from its own.
+
+        Returns:
+            Why older checkpoints are still there, which the save was killed before it could remove.
+        """
         from rlctl.training.state import load
 
         self._states = load(point.path / self._file)
@@ -98,6 +102,7 @@ class Saver:
             if name != RANDOM:
                 part.load_state_dict(self._states[name])
         self.step = self.saved = point.step
+        return self.together.attempt(self._rotate)
 
     def restore_random(self) -> None:
         """Set the random numbers of the last boundary, for steps that follow without any draw between."""

@@ -59,7 +59,7 @@ class Lives:
     """Starts lives; to be entered.
 
     Args:
-        log: File for what they print.
+        log: File for what the last one has printed.
     """
 
     def __init__(self, log: Path) -> None:
@@ -144,7 +144,7 @@ def live(arguments: list[str], at: At | None, log: str) -> None:
     code = 1
     try:
         os.setsid()
-        out = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_APPEND)
+        out = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
         for descriptor in (1, 2):
             os.dup2(out, descriptor)
         os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
@@ -167,6 +167,7 @@ def live(arguments: list[str], at: At | None, log: str) -> None:
 
 def arm(at: At) -> None:
     """Have this process killed at a moment."""
+    signal.signal(signal.SIGXFSZ, signal.SIG_DFL)  # what the kernel kills with; Python ignores it
     left = at.nth
 
     def reached(path: str | None = None) -> None:
@@ -176,7 +177,6 @@ def arm(at: At) -> None:
             os.kill(os.getpid(), signal.SIGKILL)
         elif left == 0 and at.size is not None:
             there = os.path.getsize(path) if path and os.path.exists(path) else 0
-            signal.signal(signal.SIGXFSZ, signal.SIG_DFL)  # the kernel kills by it; Python ignores it
             resource.setrlimit(resource.RLIMIT_FSIZE, (there + at.size, resource.RLIM_INFINITY))
 
     if at.moment in CALLS:
@@ -186,8 +186,9 @@ def arm(at: At) -> None:
     def heard(event: str, arguments: tuple[Any, ...]) -> None:
         if event == at.moment and left > 0:
             text = " ".join(str(argument) for argument in arguments)
-            if at.match in text and not (event == "open" and arguments[1] in ("r", "rb")):
-                appended = event == "open" and str(arguments[1]).startswith("a")
+            read = event == "open" and not arguments[2] & (os.O_WRONLY | os.O_RDWR)
+            if at.match in text and not read:
+                appended = event == "open" and arguments[2] & os.O_APPEND
                 reached(str(arguments[0]) if appended else None)
 
     sys.addaudithook(heard)

@@ -121,7 +121,7 @@ CASES = {
     "reference": Case(REFERENCE, after=2, where="scored"),
     "LoRA": Case(LORA, after=2, saved=2),
     "continued adapter with reference": Case(merged(LORA, REFERENCE), after=3, saved=2),
-    "logged every third step": Case({"training": {"logging_steps": 3}}, after=2, saved=2),
+    "logged every third step": Case(merged(REFERENCE, {"training": {"logging_steps": 3}}), after=2, saved=2),
     "evaluation due": Case(EVALUATED, after=2, where="ends"),
     "evaluated after the save": Case(EVALUATED, after=2, saved=2, where="scored"),
     "evaluated, then put down": Case(EVALUATED, after=2, where="scored"),
@@ -133,7 +133,8 @@ CASES = {
         saved=3,
     ),
     "reward that remembers": Case(reward("Novelty"), after=3, where="scored"),
-    "reward that draws lots": Case(merged(EVALUATED, reward("lucky")), after=2, saved=2),
+    "reward that draws lots": Case(reward("lucky"), after=2, saved=2),
+    "reward that draws lots, evaluated": Case(merged(EVALUATED, reward("lucky")), after=2, saved=2),
     "final model": Case(after=5, where="final", saved=5),
     "last evaluation": Case(EVALUATED, after=5, where="evaluated"),
     "epochs, and prompts left over": Case(

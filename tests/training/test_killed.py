@@ -154,6 +154,7 @@ POINTS = {
     "before rotation": At("os.rename", "removed-checkpoint-2"),
     "its name is taken away": At("shutil.rmtree", "removed-checkpoint-2"),
     "half removed": At("os.remove", "optimizer.pt"),
+    "before the last rotation": At("os.rename", "/removed-", nth=3),
     "last save, done": At("save", nth=5, after=True),
     "last evaluation": At("evaluate", nth=4),
     "before the final model": At("final"),
@@ -204,7 +205,7 @@ def test_killed_again_as_it_is_taken_up(moment: str, world: World) -> None:
 ENDS = {
     "before the final model has its place": At("os.rename", ".final.unfinished"),
     "the former final model is moved away": At("os.rename", "final.former"),
-    "before the former one is removed": At("shutil.rmtree", ".final.former", nth=2),
+    "before the former one is removed": At("shutil.rmtree", ".final.former"),
 }
 """Moments of a life that has a final model already."""
 
