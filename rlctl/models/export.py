@@ -108,7 +108,7 @@ def _stored_dtype(section: Model) -> str:
 def _base(run: Trained) -> str:
     """The model before training: the adapter's base, else what the config names."""
     if not run.is_adapter:
-        return run.config.model.path
+        return str(run.record.get("model") or run.config.model.path)
     return str(_adapter_config(run)["base_model_name_or_path"])
 
 

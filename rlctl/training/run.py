@@ -107,6 +107,12 @@ class Run:
                 where=str(self.path),
                 hint="Begin another run (--set run.name=NAME), or remove the folder.",
             )
+        if point is None and self.final.exists():
+            raise UsageError(
+                "this run is done, and has no checkpoint to go on from",
+                where=str(self.path),
+                hint=f"Begin another run with its model (--set model.path={self.path}, --set run.name=NAME).",
+            )
         if point is None:
             return None
         processes = point.about["processes"]

@@ -1,4 +1,4 @@
-"""What `resume` does beside being exact: nothing to go on with, nothing left to do, a failure that was mended."""
+"""What `resume` does beside being exact: nothing to go on with, nothing left to do, a failure that is mended."""
 
 import json
 from pathlib import Path
@@ -10,7 +10,7 @@ from transformers import AutoModelForCausalLM, AutoTokenizer
 
 import rlctl
 from rlctl.config.load import config_from_dict
-from rlctl.errors import RewardError
+from rlctl.errors import RewardError, UsageError
 
 REWARD = """
 def score(completions, trainer_state, **columns):
@@ -38,6 +38,17 @@ def test_a_run_that_is_done_is_returned_as_it_is(tmp_path: Path, tiny_model_fold
     assert again.summary == first.summary
     weights = again.model.state_dict()
     assert all(weights[name].equal(value) for name, value in first.model.state_dict().items())
+
+
+def test_a_run_that_is_done_without_a_checkpoint_is_not_begun_again(
+    tmp_path: Path, tiny_model_folder: Path
+) -> None:
+    """It cannot be made longer, and starting at step 0 would write over it."""
+    first = going_on(tmp_path, tiny_model_folder)
+    logs = (first.path / "logs/metrics.jsonl").read_bytes()
+    with pytest.raises(UsageError, match="has no checkpoint to go on from"):
+        going_on(tmp_path, tiny_model_folder, training={"max_steps": 3})
+    assert (first.path / "logs/metrics.jsonl").read_bytes() == logs
 
 
 def test_a_failure_is_saved_and_a_mended_reward_goes_on(tmp_path: Path, tiny_model_folder: Path) -> None:
