@@ -1,4 +1,4 @@
-"""What `resume` does beside being exact: nothing to go on with, nothing left to do, a failure that is mended."""
+"""What `resume` does beside being exact: nothing to go on with, nothing left to do, a failure mended."""
 
 import json
 from pathlib import Path
