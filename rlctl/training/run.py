@@ -156,9 +156,9 @@ class Run:
     def _write_start(self, found: dict[str, Any]) -> None:
         self.record = found
         if self._former is not None:
-            self.record = {
-                name: value for name, value in self._former.items() if name not in ("end", "error")
-            }
+            if self.point is not None:  # what was done so far was done with what it has of then
+                old = self._former.items()
+                self.record = {name: value for name, value in old if name not in ("end", "error", "step")}
             self._former_lives(found)
         self.record |= {"status": "running", "process": process()}
         self._write_record()
@@ -179,7 +179,7 @@ class Run:
         others = differences(self._former, found) if self.point else []
         changed = [*going_on.describe(self._changes), *others]
         entry = {"time": found["start"], "step": step, "command": found["command"], "changed": changed}
-        self.record["resumed"] = [*self._former.get("resumed", []), entry]
+        self.record = {**self.record, "resumed": [*self._former.get("resumed", []), entry]}
         if self.point is None:
             self.tell("no checkpoint yet: starting at step 0")
         elif changed:
