@@ -73,6 +73,7 @@ class Lives:
             text=True,
             env={**os.environ, "OMP_NUM_THREADS": "1", "TOKENIZERS_PARALLELISM": "false"},
         )
+        assert self._answer() == 0
         return self
 
     def __exit__(
@@ -93,18 +94,19 @@ class Lives:
         Returns:
             How it ended: its exit code, or the negative number of a signal.
         """
-        source = self._source
-        assert source.stdin is not None
-        assert source.stdout is not None
-        source.stdin.write(json.dumps([arguments, None if at is None else asdict(at), seconds]) + "\n")
-        source.stdin.flush()
-        line = source.stdout.readline()
-        assert line, self.log.read_text()
-        return int(line)
+        assert self._source.stdin is not None
+        order = [arguments, None if at is None else asdict(at), seconds]
+        self._source.stdin.write(json.dumps(order) + "\n")
+        self._source.stdin.flush()
+        return self._answer()
+
+    def _answer(self) -> int:
+        assert self._source.stdout is not None
+        return int(self._source.stdout.readline())
 
 
 def source(log: str) -> None:
-    """Import, then fork a life for every line of stdin, and answer how it ended."""
+    """Import, answer 0, then fork a life for every line of stdin, and answer how it ended."""
     import gc
 
     import peft  # noqa: F401
@@ -117,13 +119,19 @@ def source(log: str) -> None:
     torch.set_num_threads(1)
     gc.collect()
     gc.freeze()
+    answer(0)
     for line in sys.stdin:
         arguments, at, seconds = json.loads(line)
         process = os.fork()
         if process == 0:
             live(arguments, None if at is None else At(**at), log)
-        sys.stdout.write(f"{wait(process, seconds)}\n")
-        sys.stdout.flush()
+        answer(wait(process, seconds))
+
+
+def answer(number: int) -> None:
+    """Tell the tests a number."""
+    sys.stdout.write(f"{number}\n")
+    sys.stdout.flush()
 
 
 def wait(process: int, seconds: float | None) -> int:

@@ -132,7 +132,7 @@ CASES = {
         where="micro",
         saved=3,
     ),
-    "reward that remembers": Case(reward("Novelty"), after=3, where="scored"),
+    "reward that remembers": Case(merged(EVALUATED, reward("Novelty")), after=2, where="scored"),
     "reward that draws lots": Case(reward("lucky"), after=2, saved=2),
     "reward that draws lots, evaluated": Case(merged(EVALUATED, reward("lucky")), after=2, saved=2),
     "final model": Case(after=5, where="final", saved=5),
@@ -149,6 +149,15 @@ CASES = {
         saved=2,
     ),
 }
+
+
+EVERYTHING = merged(
+    merged(merged(EVALUATED, reward("Novelty")), merged(FOLLOWING, ENTROPY)),
+    {
+        "algorithm": {"num_iterations": 2, "dead_groups": "drop"},
+        "training": {"per_device_train_batch_size": 2, "max_steps": 9, "eval_steps": 3, "logging_steps": 2},
+    },
+)
 
 
 @pytest.fixture(scope="module")
@@ -281,3 +290,38 @@ def test_taken_up_it_is_the_run_that_never_stopped(
     assert learnt(straight[key], model)
     assert differences(straight[key], stopped) == []
     shutil.rmtree(stopped)
+
+
+@pytest.mark.full
+@pytest.mark.parametrize("fall", [False, True])
+@pytest.mark.parametrize(
+    ("where", "steps"),
+    {
+        "generates": range(0, 9, 2),
+        "scored": range(0, 9, 2),
+        "micro": range(9),
+        "ends": range(1, 9),
+        "evaluated": range(0, 10, 3),
+    }.items(),
+)
+def test_with_everything_at_once_it_may_end_anywhere_and_often(
+    where: str,
+    steps: range,
+    fall: bool,
+    place: Path,
+    straight: dict[str, Path],
+    models: dict[str, Path],
+) -> None:
+    model = models["dropout"]
+    if "everything" not in straight:
+        never = merged(merged(BASE, EVERYTHING), {"training": {"save_steps": 1000}})
+        straight["everything"] = train(place, "never-everything", model, never)
+    run = f"everything-{where}-{fall}"
+    changes = merged(merged(BASE, EVERYTHING), {"training": {"save_steps": 1 if fall else 1000}})
+    for after in steps:
+        case, stop = Case(after=after, where=where, saved=after if fall else None), StopSignals()
+        with pytest.MonkeyPatch.context() as patch, pytest.raises(Fallen if fall else Stopped):
+            interrupt(patch, case, stop)
+            train(place, run, model, changes, stop, resume=True)
+    train(place, run, model, changes, resume=True)
+    assert differences(straight["everything"], place / "runs" / run) == []
