@@ -114,9 +114,23 @@ class TrainingError(RlctlError, RuntimeError):
 
 
 class Stopped(RlctlError, RuntimeError):
-    """A signal ended the run. What was reached is in its newest checkpoint; `--resume` goes on from there."""
+    """A signal ended the run. What was reached is in its newest checkpoint; `--resume` goes on from there.
+
+    Args:
+        message: What is wrong, in one sentence.
+        hint: What to do about it.
+        step: Steps that are done and saved.
+        checkpoint: The folder of that checkpoint; None where nothing was to be saved.
+    """
 
     exit_code = EXIT_STOPPED
+
+    def __init__(
+        self, message: str, *, hint: str | None = None, step: int = 0, checkpoint: str | None = None
+    ) -> None:
+        self.step = step
+        self.checkpoint = checkpoint
+        super().__init__(message, hint=hint)
 
 
 def dotted(path: tuple[str | int, ...]) -> str:

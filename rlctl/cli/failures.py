@@ -27,7 +27,7 @@ def report(error: BaseException, *, as_json: bool, verbose: bool) -> int:
         typer.echo("".join(traceback.format_exception(error)).rstrip(), err=True)
     code = error.exit_code if isinstance(error, RlctlError) else EXIT_BUG
     if as_json:
-        print_json({"error": document(error, code)})
+        print_json(stopped(error) if isinstance(error, Stopped) else {"error": document(error, code)})
     if isinstance(error, ConfigError):
         count = len(error.problems)
         typer.echo(f"{error}\n{count} problems" if count > 1 else str(error), err=True)
@@ -46,6 +46,17 @@ def _in_words(error: BaseException, verbose: bool) -> str:
         return f"{error.filename or 'output'}: {error.strerror}"
     more = "" if verbose else " Run again with -v for the traceback."
     return f"{type(error).__name__}: {error}\n  This is a bug in rlctl.{more}"
+
+
+def stopped(error: Stopped) -> dict[str, Any]:
+    """A run that was put down, as JSON."""
+    return {
+        "status": "stopped",
+        "step": error.step,
+        "checkpoint": error.checkpoint,
+        "exit_code": error.exit_code,
+        "message": error.message,
+    }
 
 
 def document(error: BaseException, code: int) -> dict[str, Any]:

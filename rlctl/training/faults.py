@@ -8,6 +8,15 @@ from rlctl.config.config import Config
 from rlctl.config.plan import make_plan
 from rlctl.errors import RlctlError, TrainingError
 
+TORCH_CANNOT_WRITE = (
+    "PytorchStreamWriter",
+    "unexpected pos",
+    "iostream error",
+    "open file failed",
+    "Parent directory",
+)
+"""What torch's writer says instead of an error number."""
+
 
 def explain(error: BaseException, config: Config) -> RlctlError | None:
     """The error as rlctl tells it, or None where nothing better than the error itself is known."""
@@ -45,7 +54,7 @@ def _io_error(error: BaseException, config: Config) -> TrainingError:
 
 def is_io(error: BaseException) -> bool:
     """Whether an error is of a disk or a drive, and not of the program."""
-    writer = "PytorchStreamWriter" in str(error) or "unexpected pos" in str(error)
+    writer = any(words in str(error) for words in TORCH_CANNOT_WRITE)
     return isinstance(error, OSError) or type(error).__name__ == "SafetensorError" or writer
 
 
@@ -55,6 +64,8 @@ def in_words(error: BaseException) -> str:
         return "the disk is full"
     if isinstance(error, OSError) and error.strerror:
         return f"{error.strerror}: {error.filename}" if error.filename else error.strerror
+    if "iostream error" in str(error):
+        return "a file could not be written: a full disk, a quota, or a fault of the drive"
     return _first_line(str(error))
 
 

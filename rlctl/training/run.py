@@ -227,9 +227,12 @@ class Run:
             )
         self.record["step"] = step
         self.logs.text(f"{stopped.message} after step {step}")
+        checkpoint = str(self.saver.checkpoints.path(step))
         return Stopped(
-            f"{stopped.message} after step {step}; saved in {self.saver.checkpoints.path(step)}",
+            f"{stopped.message} after step {step}; saved in {checkpoint}",
             hint="The same command with --resume goes on from there.",
+            step=step,
+            checkpoint=checkpoint,
         )
 
     def rescue(self) -> None:
