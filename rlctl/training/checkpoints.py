@@ -94,7 +94,7 @@ class Checkpoints:
                 done.result()
         described = {str(file.relative_to(unfinished)): one for file, one in zip(files, found, strict=True)}
         manifest = unfinished / MANIFEST
-        manifest.write_text(json.dumps({"step": step, **about, "files": described}, indent=1) + "\n")
+        manifest.write_text(_sealed({"step": step, **about, "files": described}))
         sync([manifest, *(path for path in unfinished.rglob("*") if path.is_dir()), unfinished])
         place = self.path(step)
         if place.exists():  # its name was not forced to the disk when it was written first
@@ -119,7 +119,7 @@ class Checkpoints:
 
     def read(self, step: int) -> Checkpoint:
         """The checkpoint of a step with its manifest."""
-        about = json.loads((self.path(step) / MANIFEST).read_text())
+        about = _unsealed((self.path(step) / MANIFEST).read_text())
         del about["files"]
         return Checkpoint(self.path(step), about.pop("step"), about)
 
@@ -127,13 +127,13 @@ class Checkpoints:
         """What is wrong with the checkpoint of a step, every byte of it read; None if nothing is."""
         folder = self.path(step)
         try:
-            manifest = json.loads((folder / MANIFEST).read_text())
+            manifest = _unsealed((folder / MANIFEST).read_text())
             files: dict[str, dict[str, Any]] = manifest["files"]
             if manifest["step"] != step:
                 return f"it is the checkpoint of step {manifest['step']}"
         except FileNotFoundError:
             return f"it has no {MANIFEST}"
-        except (OSError, ValueError, KeyError, TypeError) as error:
+        except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
             return f"its {MANIFEST} cannot be read ({error})"
         for name, expected in files.items():
             try:
@@ -250,6 +250,27 @@ def replace_text(path: Path, text: str) -> None:
     temporary = path.with_name(f".{path.name}.tmp")
     temporary.write_text(text, encoding="utf-8")
     temporary.replace(path)
+
+
+def _sealed(manifest: dict[str, Any]) -> str:
+    """A manifest as JSON, with a hash of its own."""
+    return json.dumps({**manifest, "xxh3": _seal(manifest)}, indent=1) + "\n"
+
+
+def _unsealed(text: str) -> dict[str, Any]:
+    """A manifest, which must be as it was written.
+
+    Raises:
+        ValueError: It is not.
+    """
+    manifest: dict[str, Any] = json.loads(text)
+    if manifest.pop("xxh3") != _seal(manifest):
+        raise ValueError("not the same as when it was written")
+    return manifest
+
+
+def _seal(manifest: dict[str, Any]) -> str:
+    return xxh3_128(json.dumps(manifest).encode()).hexdigest()
 
 
 def _describe(file: Path) -> dict[str, Any]:

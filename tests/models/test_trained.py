@@ -9,6 +9,7 @@ from run_folders import PROMPTS, evaluation, write_lines, write_run
 
 from rlctl.errors import CheckpointError, ConfigError
 from rlctl.models.trained import find_run
+from rlctl.training.checkpoints import _sealed
 
 
 @pytest.fixture
@@ -80,7 +81,7 @@ def test_broken_files(run: Path) -> None:
 
 def test_a_damaged_checkpoint_is_named(run: Path) -> None:
     manifest = {"step": 2, "files": {"model.safetensors": {"bytes": 1, "xxh3": "0" * 32}}}
-    (run / "checkpoints/checkpoint-2/checkpoint.json").write_text(json.dumps(manifest))
+    (run / "checkpoints/checkpoint-2/checkpoint.json").write_text(_sealed(manifest))
     with pytest.raises(
         CheckpointError, match=r"damaged: model\.safetensors is not as long as when it was written"
     ):
