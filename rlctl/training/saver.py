@@ -4,6 +4,7 @@ At the end of a step everything small is copied; weights and optimizer stay as t
 So a run can be saved at any time until then, as it was at that border, however far the next step has come.
 """
 
+import gc
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
@@ -81,6 +82,8 @@ class Saver:
         ):
             fault = self.together.attempt(work)
             if fault is not None:
+                if is_io(fault):
+                    _let_go(fault)
                 if self.together.main:
                     self.checkpoints.clear()
                 if not is_io(fault):
@@ -136,6 +139,12 @@ class Saver:
             return
         self.checkpoints.rotate(self.progress.best(self.checkpoints.steps()))
         self.checkpoints.clear()
+
+
+def _let_go(fault: Exception) -> None:
+    """Close the file that could not be written: on a full disk, its space is not free before that."""
+    fault.__traceback__ = fault.__context__ = fault.__cause__ = None
+    gc.collect()
 
 
 def _nothing(folder: Path) -> None:

@@ -1,7 +1,6 @@
 """A run's folder read back: what a user may call it, its prompts, its evaluations, and what may be wrong."""
 
 import gzip
-import json
 from pathlib import Path
 
 import pytest

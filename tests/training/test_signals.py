@@ -265,42 +265,39 @@ def alive(process: int) -> bool:
 def test_twenty_signals_at_random_moments(
     tmp_path: Path, tiny_model_folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """From the start of training to its end; those that come too late find a run that is done."""
-    prepare(tmp_path, tiny_model_folder, training={"max_steps": 10, "learning_rate": 1e-2})
+    """From the moment that the folder is made to the end; what comes too late finds a run that is done."""
+    prepare(tmp_path, tiny_model_folder, training={"max_steps": 20, "learning_rate": 1e-2})
     expected = straight(tmp_path)
-    start = time.monotonic()
+    begin, began = Run.begin, []
+    seconds: list[float] = []
+    over = threading.Event()
+
+    def send() -> None:
+        if not over.wait(seconds[-1]):
+            os.kill(os.getpid(), signal.SIGTERM)
+
+    def begun(self: Run, record: dict[str, Any]) -> None:
+        began.append(time.monotonic())
+        if seconds:
+            threading.Thread(target=send, daemon=True).start()
+        begin(self, record)
+
+    monkeypatch.setattr(Run, "begin", begun)
     assert train(tmp_path, place="again") == 0
-    length = time.monotonic() - start
+    length = time.monotonic() - began[0]
     chance = random.Random(7)
     codes, steps = [], set()
     for count in range(20):
-        place = f"life-{count}"
-        codes.append(
-            stopped_after(chance.uniform(0, length), lambda place=place: train(tmp_path, place=place))
-        )
-        run = tmp_path / place / "small"
+        run = tmp_path / f"life-{count}" / "small"
+        over.clear()
+        seconds.append(chance.uniform(0, length))
+        codes.append(train(tmp_path, place=run.parent.name))
+        over.set()
         steps.add(json.loads((run / "run.json").read_text()).get("step", 0) if run.exists() else 0)
-        again = train(tmp_path, "--resume", place=place)
-        assert again == 0
+        with monkeypatch.context() as patch:
+            patch.setattr(Run, "begin", begin)
+            assert train(tmp_path, "--resume", place=run.parent.name) == 0
         assert differences(expected, run) == [], (count, codes)
     assert set(codes) <= {75, 0}
-    assert codes.count(75) > 12
-    assert len(steps) > 4
-
-
-def stopped_after(seconds: float, work: Callable[[], int]) -> int:
-    """Do this, with a SIGTERM after so many seconds, if it is not done by then."""
-    before, over = signal.signal(signal.SIGTERM, signal.SIG_IGN), threading.Event()
-
-    def send() -> None:
-        if not over.wait(seconds):
-            os.kill(os.getpid(), signal.SIGTERM)
-
-    sender = threading.Thread(target=send)
-    sender.start()
-    try:
-        return work()
-    finally:
-        over.set()
-        sender.join()
-        signal.signal(signal.SIGTERM, before)
+    assert codes.count(75) >= 15
+    assert len(steps) > 6
