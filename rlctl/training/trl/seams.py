@@ -16,6 +16,7 @@ from typing import Any
 
 import torch
 from accelerate.utils import gather_object
+from torch.nn.parallel import DistributedDataParallel
 from torch.optim.lr_scheduler import LambdaLR
 from transformers import TrainerState
 from transformers.trainer import TRAINER_STATE_NAME
@@ -24,6 +25,7 @@ from trl.trainer.grpo_trainer import GRPOTrainer
 from trl.trainer.utils import RepeatSampler
 
 from rlctl.errors import TrainingError
+from rlctl.training.state import drawing_apart
 from rlctl.training.stopping import StopSignals
 
 KEEP = "rlctl_keep"
@@ -113,6 +115,24 @@ class PolicyTrainer(GRPOTrainer):
             sampler.seed,
         )
         return self._prompts
+
+    def _prepare_for_training(self, *args: Any, **kwargs: Any) -> Any:
+        model, batches = super()._prepare_for_training(*args, **kwargs)
+        if isinstance(model, DistributedDataParallel) and not model.find_unused_parameters:
+            self._settle_buckets(model)
+        return model, batches
+
+    def _settle_buckets(self, model: DistributedDataParallel) -> None:
+        """Have DDP order its buckets of gradients now, and not after the first step.
+
+        It orders them by the first backward pass that it sees. Sums over three or more processes round by
+        that order, so the first step of a run that is taken up would be another one than without a stop.
+        """
+        token = torch.zeros((1, 1), dtype=torch.long, device=self.accelerator.device)
+        model.train()
+        with drawing_apart(self.args.seed):
+            model(input_ids=token, attention_mask=token + 1).logits.float().mean().backward()
+        model.zero_grad()
 
     def _run_epoch(self, model: Any, epoch: int, *args: Any, **kwargs: Any) -> None:
         self._prompts.set_epoch(epoch)
