@@ -119,20 +119,8 @@ class PolicyTrainer(GRPOTrainer):
     def _prepare_for_training(self, *args: Any, **kwargs: Any) -> Any:
         model, batches = super()._prepare_for_training(*args, **kwargs)
         if isinstance(model, DistributedDataParallel) and not model.find_unused_parameters:
-            self._settle_buckets(model)
+            _settle_buckets(model, self.accelerator.device, self.args.seed)
         return model, batches
-
-    def _settle_buckets(self, model: DistributedDataParallel) -> None:
-        """Have DDP order its buckets of gradients now, and not after the first step.
-
-        It orders them by the first backward pass that it sees. Sums over three or more processes round by
-        that order, so the first step of a run that is taken up would be another one than without a stop.
-        """
-        token = torch.zeros((1, 1), dtype=torch.long, device=self.accelerator.device)
-        model.train()
-        with drawing_apart(self.args.seed):
-            model(input_ids=token, attention_mask=token + 1).logits.float().mean().backward()
-        model.zero_grad()
 
     def _run_epoch(self, model: Any, epoch: int, *args: Any, **kwargs: Any) -> None:
         self._prompts.set_epoch(epoch)
@@ -345,6 +333,19 @@ class PromptSampler(RepeatSampler):
     def __iter__(self) -> Iterator[int]:
         self._drawn += 1
         yield from super().__iter__()
+
+
+def _settle_buckets(model: DistributedDataParallel, device: torch.device, seed: int) -> None:
+    """Have DDP order its buckets of gradients now, and not after the first step.
+
+    It orders them by the first backward pass that it sees. Sums over three or more processes round by
+    that order, so the first step of a run that is taken up would be another one than without a stop.
+    """
+    token = torch.zeros((1, 1), dtype=torch.long, device=device)
+    model.train()
+    with drawing_apart(seed):
+        model(input_ids=token, attention_mask=token + 1).logits.float().mean().backward()
+    model.zero_grad()
 
 
 def _rates(schedule: LambdaLR) -> list[float]:

@@ -1,4 +1,4 @@
-"""A run on two processes that was put down, or of which one fell, goes on as if nothing had happened."""
+"""A run on several processes that was put down, or of which one fell, goes on as if nothing had happened."""
 
 import json
 import os
@@ -55,24 +55,28 @@ def end(by):
 
 @dataclass(frozen=True)
 class Place:
-    """A config, and a run of it on two processes that never stopped."""
+    """A config, and a run of it that never stopped."""
 
     config: Path
     never: Path
+    processes: int
 
-    def run(self, name: str, *more: str, processes: int = 2, end_by: str = "") -> tuple[int, str]:
-        return run(self.config, name, *more, processes=processes, end_by=end_by)
+    def run(self, name: str, *more: str, processes: int = 0, end_by: str = "") -> tuple[int, str]:
+        return run(self.config, name, *more, processes=processes or self.processes, end_by=end_by)
 
 
 @pytest.fixture(scope="module")
 def place(tmp_path_factory: pytest.TempPathFactory, tiny_model_folder: Path) -> Place:
-    folder = tmp_path_factory.mktemp("two-processes")
+    return begin(tmp_path_factory.mktemp("two-processes"), tiny_model_folder, 2)
+
+
+def begin(folder: Path, model: Path, processes: int) -> Place:
     (folder / "rewards.py").write_text(REWARDS)
     rows = [{"prompt": f"{word} and more"} for word in ("one", "two", "three", "four", "five", "six", "ten")]
     (folder / "data.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
     own = {"type": "python", "name": "own", "function": "rewards.py:Novelty", "isolate": False}
     config = {
-        "model": {"path": str(tiny_model_folder)},
+        "model": {"path": str(model)},
         "data": {
             "train": {"path": "data.jsonl"},
             "eval": {"path": "data.jsonl", "limit": 2},
@@ -83,7 +87,8 @@ def place(tmp_path_factory: pytest.TempPathFactory, tiny_model_folder: Path) -> 
         "algorithm": {"type": "grpo", "num_generations": 2, "num_iterations": 2, "beta": 0.1},
         "training": {
             "max_steps": 8,
-            "prompts_per_step": 2,
+            "prompts_per_step": processes,
+            "gradient_checkpointing": True,  # without it, DDP keeps the buckets that it begins with
             "learning_rate": 0.01,
             "per_device_train_batch_size": 1,
             "save_steps": 3,
@@ -93,14 +98,14 @@ def place(tmp_path_factory: pytest.TempPathFactory, tiny_model_folder: Path) -> 
     }
     file = folder / "config.yaml"
     file.write_text(yaml.safe_dump(config))
-    code, printed = run(file, "never")
+    code, printed = run(file, "never", processes=processes)
     assert code == 0, printed
     never = folder / "runs/never"
-    assert learnt(never, tiny_model_folder)
-    return Place(file, never)
+    assert learnt(never, model)
+    return Place(file, never, processes)
 
 
-def run(config: Path, name: str, *more: str, processes: int = 2, end_by: str = "") -> tuple[int, str]:
+def run(config: Path, name: str, *more: str, processes: int, end_by: str = "") -> tuple[int, str]:
     """`rlctl train` under accelerate: how the launcher ended, and what was printed."""
     launcher = ["accelerate.commands.launch", "--multi_gpu", "--num_processes", str(processes)]
     launcher += ["--num_machines", "1", "--mixed_precision", "no", "--dynamo_backend", "no"]
@@ -159,3 +164,12 @@ def test_on_one_process_it_does_not_go_on(place: Place) -> None:
     assert code == 2
     assert "this run has 2 processes, and now there are 1" in printed
     assert "Start it with 2 again" in printed
+
+
+@pytest.mark.full
+def test_sums_over_three_processes_round_as_before(tmp_path: Path, tiny_model_folder: Path) -> None:
+    place = begin(tmp_path, tiny_model_folder, 3)
+    place.run("stopped", end_by="SIGTERM to one process")
+    code, printed = place.run("stopped", "--resume")
+    assert code == 0, printed
+    assert differences(place.never, place.never.with_name("stopped")) == []
