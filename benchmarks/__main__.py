@@ -3,12 +3,18 @@
 import os
 import sys
 
-from benchmarks import cli_start, parts, step_overhead
+from benchmarks import cli_start, parts, saving, step_overhead
 
-BENCHMARKS = {"cli_start": cli_start.main, "parts": parts.main, "step_overhead": step_overhead.main}
+BENCHMARKS = {
+    "cli_start": cli_start.main,
+    "parts": parts.main,
+    "step_overhead": step_overhead.main,
+    "saving": saving.main,
+}
 
 if __name__ == "__main__":
-    print(f"load average {os.getloadavg()[0]:.1f} on {os.cpu_count()} cores; figures are CPU seconds\n")
+    load = f"load average {os.getloadavg()[0]:.1f} on {os.cpu_count()} cores"
+    print(f"{load}; figures are CPU seconds where nothing else is said\n")
     for name in sys.argv[1:] or BENCHMARKS:
         print(f"== {name}")
         BENCHMARKS[name]()

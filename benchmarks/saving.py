@@ -142,19 +142,19 @@ def measure(name: str, folder: Path) -> dict[str, Any]:
     from rlctl.training.saver import Saver
 
     model = "builtin:tiny-math" if name.startswith("built-in") else build_large(folder)
-    save, found = Saver.save, {}
+    save: Callable[[Saver], Exception | None] = Saver.save
+    found: dict[str, Any] = {}
 
     def measured(self: Saver) -> Exception | None:
-        if not found:
-            found["pairs"] = None
-            beside = folder / "theirs"
-            found.update(Pairs(self, self.parts["trainer"], beside, MODELS[name]).measure())
-            self.step = self.parts["trainer"].state.global_step = 1
-            shutil.rmtree(self.checkpoints.folder)
+        Saver.save = save
+        trainer = self.parts["trainer"]
+        found.update(Pairs(self, trainer, folder / "theirs", MODELS[name]).measure())
+        self.step = trainer.state.global_step = 1
+        shutil.rmtree(self.checkpoints.folder)
         self.saved = None
-        return save(self)
+        return self.save()
 
-    Saver.save = lambda self: measured(self) if not found else save(self)
+    Saver.save = measured
     rlctl.train(config_from_dict(settings(folder, model)), quiet=True)
     return found
 

@@ -265,7 +265,7 @@ def alive(process: int) -> bool:
 def test_twenty_signals_at_random_moments(
     tmp_path: Path, tiny_model_folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """From the moment that the folder is made to the end; what comes too late finds a run that is done."""
+    """From the moment that the folder is made to the end; one that comes too late does not count."""
     prepare(tmp_path, tiny_model_folder, training={"max_steps": 20, "learning_rate": 1e-2})
     expected = straight(tmp_path)
     begin, began = Run.begin, []
@@ -287,8 +287,8 @@ def test_twenty_signals_at_random_moments(
     length = time.monotonic() - began[0]
     chance = random.Random(7)
     codes, steps = [], set()
-    for count in range(20):
-        run = tmp_path / f"life-{count}" / "small"
+    while codes.count(75) < 20:
+        run = tmp_path / f"life-{len(codes)}" / "small"
         over.clear()
         seconds.append(chance.uniform(0, length))
         codes.append(train(tmp_path, place=run.parent.name))
@@ -297,7 +297,7 @@ def test_twenty_signals_at_random_moments(
         with monkeypatch.context() as patch:
             patch.setattr(Run, "begin", begin)
             assert train(tmp_path, "--resume", place=run.parent.name) == 0
-        assert differences(expected, run) == [], (count, codes)
-    assert set(codes) <= {75, 0}
-    assert codes.count(75) >= 15
+        assert differences(expected, run) == [], codes
+        assert codes[-1] in (75, 0)
+        assert len(codes) < 60
     assert len(steps) > 6
