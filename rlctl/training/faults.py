@@ -25,7 +25,7 @@ def explain(error: BaseException, config: Config) -> RlctlError | None:
     text = str(error)
     if _out_of_memory(error, text):
         return TrainingError(f"out of memory ({_first_line(text)})", hint=memory_advice(config))
-    if _disk_full(error, text):
+    if disk_full(error):
         return TrainingError(
             "the disk is full",
             where=str(Path(config.run.output_dir).resolve()),
@@ -60,7 +60,7 @@ def is_io(error: BaseException) -> bool:
 
 def in_words(error: BaseException) -> str:
     """What happened to a file, in a line: `the disk is full`, `Permission denied: /data/run`."""
-    if _disk_full(error, str(error)):
+    if disk_full(error):
         return "the disk is full"
     if isinstance(error, OSError) and error.strerror:
         return f"{error.strerror}: {error.filename}" if error.filename else error.strerror
@@ -93,7 +93,9 @@ def _out_of_memory(error: BaseException, text: str) -> bool:
     return isinstance(error, RuntimeError) and ("out of memory" in text or "can't allocate memory" in text)
 
 
-def _disk_full(error: BaseException, text: str) -> bool:
+def disk_full(error: BaseException) -> bool:
+    """Whether an error says that there is no more space."""
+    text = str(error)
     if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
         return True
     # torch.save, when it cannot write all, says where its writer stands instead of why

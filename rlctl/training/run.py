@@ -16,7 +16,7 @@ from rlctl.config.dump import to_yaml
 from rlctl.errors import CheckpointError, RlctlError, Stopped, TrainingError, UsageError
 from rlctl.training import resume as going_on
 from rlctl.training.checkpoints import Checkpoint, Checkpoints, replace_text, write_json
-from rlctl.training.faults import explain, in_words
+from rlctl.training.faults import disk_full, explain, in_words
 from rlctl.training.logs import RunLogs
 from rlctl.training.place import ELSEWHERE, folder_of, lock, name_taken, refuse_existing, refuse_unwritable
 from rlctl.training.progress import Progress
@@ -304,6 +304,7 @@ class Run:
             self._lock = None
 
     def _unwritable(self, error: OSError) -> RlctlError:
+        if disk_full(error) and (full := explain(error, self.config)):
+            return full
         message = f"cannot write here ({error.strerror})"
-        where = str(error.filename or self.path)
-        return explain(error, self.config) or UsageError(message, where=where, hint=ELSEWHERE)
+        return UsageError(message, where=str(error.filename or self.path), hint=ELSEWHERE)
