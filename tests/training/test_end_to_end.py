@@ -189,7 +189,9 @@ def test_the_folder_is_complete(fixed: Path) -> None:
     logs = {"completions.jsonl", "eval_results.json", "metrics.jsonl", "rewards.json", "training_log.txt"}
     model = {"config.json", "generation_config.json", "model.safetensors", "tokenizer.json"}
     wanted = (
-        {".lock", "config.yaml", "run.json"} | {f"logs/{name}" for name in logs} | {f"final/{name}" for name in model}
+        {".lock", "config.yaml", "run.json"}
+        | {f"logs/{name}" for name in logs}
+        | {f"final/{name}" for name in model}
     )
     assert files == wanted | {"final/tokenizer_config.json"}
     record = json.loads((fixed / "run.json").read_text())

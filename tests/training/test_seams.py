@@ -7,12 +7,14 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from accelerate import Accelerator
 from datasets import Dataset
 from transformers import AutoModelForCausalLM, AutoTokenizer
 from trl import GRPOConfig
 
 from rlctl.errors import TrainingError
-from rlctl.training.trl.seams import KEEP, WEIGHT, PolicyTrainer
+from rlctl.training.trl.rows import KEEP, WEIGHT, drop_rows
+from rlctl.training.trl.seams import PolicyTrainer
 
 GROUP = 4
 LENGTH = 6
@@ -212,30 +214,22 @@ def micro_batches(keep: list[bool]) -> list[dict[str, Any]]:
     ]
 
 
-def test_weights_of_micro_batches(tiny_model_folder: Path, tmp_path: Path) -> None:
+def test_weights_of_micro_batches() -> None:
     keep = [True] * 4 + [False] * 4 + [False, False, True, False] + [False] * 4
-    trainer = build(tiny_model_folder, tmp_path, keep=[True] * 16, rewards=[1.0] * 16, loss_type="grpo")
-    trainer._buffered_inputs = micro_batches(keep)
-    trainer._drop_rows()
+    batches = micro_batches(keep)
+    drop_rows(batches, 4, "grpo", Accelerator(cpu=True))
     # Five rows are kept, in 4 + 0 + 1 + 0: n_b · 4 / 5; an empty micro-batch holds one row without a mask.
-    assert [micro[WEIGHT] for micro in trainer._buffered_inputs] == pytest.approx([3.2, 0.8, 0.8, 0.8])
-    assert [micro["advantages"].tolist() for micro in trainer._buffered_inputs] == [
-        [0, 1, 2, 3],
-        [4],
-        [10],
-        [12],
-    ]
+    assert [micro[WEIGHT] for micro in batches] == pytest.approx([3.2, 0.8, 0.8, 0.8])
+    assert [micro["advantages"].tolist() for micro in batches] == [[0, 1, 2, 3], [4], [10], [12]]
 
-    trainer.loss_type = "bnpo"
-    trainer._buffered_inputs = micro_batches(keep)
-    trainer._drop_rows()
+    batches = micro_batches(keep)
+    drop_rows(batches, 4, "bnpo", Accelerator(cpu=True))
     # Two of four micro-batches have rows: each counts 4 / 2 = 2, the empty ones nothing.
-    assert [micro[WEIGHT] for micro in trainer._buffered_inputs] == [2.0, 0.0, 2.0, 0.0]
+    assert [micro[WEIGHT] for micro in batches] == [2.0, 0.0, 2.0, 0.0]
 
-    trainer.loss_type = "dapo"
-    trainer._buffered_inputs = micro_batches(keep)
-    trainer._drop_rows()
-    assert [micro[WEIGHT] for micro in trainer._buffered_inputs] == [1.0] * 4
+    batches = micro_batches(keep)
+    drop_rows(batches, 4, "dapo", Accelerator(cpu=True))
+    assert [micro[WEIGHT] for micro in batches] == [1.0] * 4
 
 
 def test_a_gradient_that_is_not_finite_stops_before_the_weights(

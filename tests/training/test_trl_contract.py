@@ -13,12 +13,8 @@ from trl.trainer.utils import RepeatSampler
 
 from rlctl.config import catalogue
 from rlctl.config.algorithm import Grpo
-from rlctl.training.trl.seams import (
-    MEAN_OVER_ROWS,
-    MEAN_OVER_TOKENS_OF_A_MICRO_BATCH,
-    PolicyTrainer,
-    one_gpu,
-)
+from rlctl.training.trl.rows import MEAN_OVER_ROWS, MEAN_OVER_TOKENS_OF_A_MICRO_BATCH
+from rlctl.training.trl.seams import PolicyTrainer, one_gpu
 
 SOURCES = {
     (GRPOTrainer, "_prepare_inputs"): "f824e7fb0714",
@@ -49,7 +45,7 @@ SOURCES = {
 }
 """Method → first 12 characters of the SHA-256 of its source, as read when the override was written."""
 
-ADDED = {"_buffered", "_drop_rows", "load_finished", "load_state_dict", "state_dict", "steps_in_all"}
+ADDED = {"_buffered", "load_finished", "load_state_dict", "state_dict", "steps_in_all"}
 ADDED |= {"write_checkpoint"}
 """Methods of PolicyTrainer that TRL's trainer does not have."""
 
