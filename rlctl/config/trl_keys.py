@@ -140,6 +140,9 @@ _REFUSED_BECAUSE: dict[str, tuple[str, ...]] = {
         "restore_callback_states_from_checkpoint",
         "resume_from_checkpoint",
     ),
+    "with it a run could not go on exactly where it was stopped; leave it out": (
+        "dataloader_persistent_workers",
+    ),
     "rlctl writes its checkpoints itself, whole enough to go on from; leave it out": (
         "save_on_each_node",
         "save_only_model",
@@ -212,7 +215,7 @@ NEEDS: tuple[Need, ...] = (
         "`use_adaptive_entropy: true`",
     ),
     Need(
-        ("dataloader_persistent_workers", "dataloader_prefetch_factor", "dataloader_multiprocessing_context"),
+        ("dataloader_prefetch_factor", "dataloader_multiprocessing_context"),
         "dataloader_num_workers",
         bool,
         "`dataloader_num_workers` of 1 or more",

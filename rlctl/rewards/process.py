@@ -15,7 +15,6 @@ from rlctl.rewards.batch import Batch
 from rlctl.rewards.worker import start_arguments
 
 SECONDS_TO_LOAD = 300.0
-"""For loading a reward, and for telling or setting its state."""
 SECONDS_TO_END = 1.0
 SECONDS_BETWEEN_LOOKS = 0.2
 """How often a signal is looked for, and processes where the system cannot tell of their end by itself."""
@@ -46,13 +45,13 @@ class Worker:
         """Score some rows of a batch within `budget` seconds."""
         self._ask(task, budget, ("score", batch.take(task) if len(task) < len(batch) else batch))
 
-    def pack_state(self) -> None:
-        """Tell the state of a reward that remembers."""
-        self._ask([], SECONDS_TO_LOAD, ("pack", None))
+    def pack_state(self, budget: float) -> None:
+        """Tell the state of a reward that remembers within `budget` seconds."""
+        self._ask([], budget, ("pack", None))
 
-    def restore(self, state: bytes) -> None:
-        """Go on from a state."""
-        self._ask([], SECONDS_TO_LOAD, ("restore", state))
+    def restore(self, state: bytes, budget: float) -> None:
+        """Go on from a state within `budget` seconds."""
+        self._ask([], budget, ("restore", state))
 
     def died(self) -> bool:
         """Whether the process is gone with nothing more to read; its socket may live on in a child of it."""

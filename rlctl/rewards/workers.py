@@ -111,7 +111,7 @@ class Pool:
         """
         self.load()
         if worker := self._loaded_worker():
-            worker.pack_state()
+            worker.pack_state(self.timeout)
             self._state = self._answer(worker, "state_dict()")
         assert self._state is not None
         return self._state
@@ -124,7 +124,7 @@ class Pool:
         """
         self.load()
         if worker := self._loaded_worker():
-            worker.restore(state)
+            worker.restore(state, self.timeout)
             self._answer(worker, "load_state_dict()")
         else:
             self.close(kill=True)
@@ -196,15 +196,16 @@ class Pool:
             yield from self._wait()
 
     def _answer(self, worker: Worker, method: str) -> Any:
-        """What a process answers to a question about its state."""
-        self._next_poll = time.monotonic() + SECONDS_BETWEEN_LOOKS
+        """What a process answers to a question about its state; a signal waits, or half of it were saved."""
+        self._next_poll = math.inf
         with self._all_or_none():
             while True:
                 for _, answer in self._wait():
                     if not isinstance(answer, Lost):
                         return answer
-                    reason = f"took longer than {SECONDS_TO_LOAD:g} s" if answer.hung else answer.reason
-                    raise RewardError(f"{self.component.name}: {method}: {reason}")
+                    reason = f"took longer than {self.timeout:g} s" if answer.hung else answer.reason
+                    hint = "Keep the state small, or raise rewards.timeout." if answer.hung else None
+                    raise RewardError(f"{self.component.name}: {method}: {reason}", hint=hint)
 
     def _wait(self) -> Iterator[tuple[list[int], Any]]:
         """Wait until something happens to a process that is busy, or it is time to look for a signal."""

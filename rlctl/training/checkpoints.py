@@ -75,7 +75,9 @@ class Checkpoints:
         if folder.exists():
             shutil.rmtree(folder)
         for part in (self.folder, folder.parent):  # never the run's folder: its drive may be lost
-            part.mkdir(exist_ok=True)
+            if not part.exists():
+                part.mkdir()
+                sync([part.parent])
         folder.mkdir()
         return folder
 
@@ -196,12 +198,14 @@ def complete_or_absent(folder: Path, *, main: bool = True) -> Iterator[Path]:
     former = folder.with_name(f".{folder.name}.former")
     if main:
         shutil.rmtree(unfinished, ignore_errors=True)
-        if folder.exists():  # else a kill came between the two renames below
+        if folder.exists():
             shutil.rmtree(former, ignore_errors=True)
+        elif former.exists():  # a kill came between the two renames below
+            former.rename(folder)
     try:
         yield unfinished
         if main:
-            sync([path for path in unfinished.rglob("*") if path.is_file()])
+            sync([*unfinished.rglob("*"), unfinished])
             if folder.exists():
                 folder.rename(former)
             try:
@@ -240,16 +244,27 @@ def _sync(path: Path) -> None:
         os.close(descriptor)
 
 
-def write_json(path: Path, content: dict[str, Any]) -> None:
-    """Replace a file with this JSON."""
-    replace_text(path, json.dumps(content, indent=2, ensure_ascii=False, allow_nan=False) + "\n")
+def write_json(path: Path, content: dict[str, Any], *, synced: bool = False) -> None:
+    """Replace a file with this JSON; see `replace_text`."""
+    text = json.dumps(content, indent=2, ensure_ascii=False, allow_nan=False) + "\n"
+    replace_text(path, text, synced=synced)
 
 
-def replace_text(path: Path, text: str) -> None:
-    """Write to a temporary neighbour, then rename it into place: readers see the old text or the new."""
+def replace_text(path: Path, text: str, *, synced: bool = False) -> None:
+    """Write to a temporary neighbour, then rename it into place: readers see the old text or the new.
+
+    Args:
+        path: The file.
+        text: What it is to hold.
+        synced: Whether that must outlast a loss of power.
+    """
     temporary = path.with_name(f".{path.name}.tmp")
     temporary.write_text(text, encoding="utf-8")
+    if synced:
+        sync([temporary])
     temporary.replace(path)
+    if synced:
+        sync([path.parent])
 
 
 def _sealed(manifest: dict[str, Any]) -> str:

@@ -12,6 +12,9 @@ from pathlib import Path
 from typing import Any
 
 from rlctl.config.config import Config
+from rlctl.errors import CheckpointError
+from rlctl.models.adapters import base_of
+from rlctl.models.resolve import is_adapter, resolve
 
 PACKAGES = (
     "rlctl",
@@ -24,6 +27,8 @@ PACKAGES = (
     "tokenizers",
     "math-verify",
 )
+
+MEBIBYTE = 2**20
 
 
 def now() -> str:
@@ -43,7 +48,11 @@ def provenance(config: Config, *, command: list[str] | None = None) -> dict[str,
         "packages": versions(),
         "git": git_state(Path.cwd()),
         "hardware": hardware(),
-        "hashes": {"data": data_hashes(config), "rewards": reward_hashes(config)},
+        "hashes": {
+            "model": model_hashes(config),
+            "data": data_hashes(config),
+            "rewards": reward_hashes(config),
+        },
     }
 
 
@@ -113,6 +122,46 @@ def hardware() -> dict[str, Any]:
         "gpus": gpus,
         "processes": int(os.environ.get("WORLD_SIZE", "1")),
     }
+
+
+def model_hashes(config: Config) -> dict[str, str]:
+    """What the model before training is: the commit of a Hub id, or a fingerprint of each file of a folder.
+
+    Weights may be large, so a fingerprint is of a file's size, its first and its last mebibyte.
+    """
+    try:
+        source = resolve(config.model.path)
+        sources = [source, base_of(source)] if is_adapter(source) else [source]
+    except CheckpointError:
+        return {}
+    found: dict[str, str] = {}
+    for one in sources:
+        if Path(one).is_dir():
+            files = sorted(file for file in Path(one).iterdir() if file.is_file())
+            found |= {str(file): _fingerprint(file) for file in files}
+        elif commit := _commit_here(one, config.model.revision):
+            found[one] = commit
+    return found
+
+
+def _fingerprint(file: Path) -> str:
+    digest, size = hashlib.sha256(), file.stat().st_size
+    with file.open("rb") as handle:
+        digest.update(f"{size} ".encode() + handle.read(MEBIBYTE))
+        handle.seek(max(size - MEBIBYTE, 0))
+        digest.update(handle.read(MEBIBYTE))
+    return digest.hexdigest()
+
+
+def _commit_here(repository: str, revision: str | None) -> str | None:
+    """The commit of a Hub repository whose files are in the cache of this machine."""
+    from huggingface_hub import try_to_load_from_cache
+
+    try:
+        file = try_to_load_from_cache(repository, "config.json", revision=revision)
+    except ValueError:
+        return None
+    return Path(file).parent.name if isinstance(file, str) else None
 
 
 def data_hashes(config: Config) -> dict[str, str]:

@@ -8,6 +8,7 @@ from typing import Any
 from rlctl.config.config import Config
 from rlctl.config.load import load_config
 from rlctl.errors import CheckpointError, ConfigError, Problem, UsageError, dotted
+from rlctl.training.place import LOCK
 
 FREE = (
     ("training", "save_steps"),
@@ -21,6 +22,9 @@ FREE = (
 """Keys, and sections, that a run may go on with changed: cadence, length, tracking."""
 PLACE = ("run", "output_dir")
 """A run's folder may have been moved."""
+
+OURS = (LOCK, ".run.json.tmp")
+"""What a run's folder holds before it has its first `run.json`."""
 
 Change = tuple[tuple[str | int, ...], Any, Any]
 """A key, its value when the run began, and now."""
@@ -79,7 +83,7 @@ def read_record(folder: Path) -> dict[str, Any] | None:
         record: dict[str, Any] = json.loads(file.read_text(encoding="utf-8"))
         return record
     except FileNotFoundError:
-        strange = [path.name for path in folder.iterdir() if not path.name.startswith(".")]
+        strange = [path.name for path in folder.iterdir() if path.name not in OURS]
         if strange:
             raise UsageError(
                 f"this is no run: it holds {strange[0]!r}, but no run.json",

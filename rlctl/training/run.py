@@ -5,7 +5,8 @@ end of every step, and leaves a status in `run.json`. Only the main process writ
 """
 
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from types import TracebackType
 from typing import Any, Self
 
@@ -15,7 +16,7 @@ from rlctl.config.config import Config
 from rlctl.config.dump import to_yaml
 from rlctl.errors import CheckpointError, RlctlError, Stopped, TrainingError, UsageError
 from rlctl.training import resume as going_on
-from rlctl.training.checkpoints import Checkpoint, Checkpoints, replace_text, write_json
+from rlctl.training.checkpoints import Checkpoint, Checkpoints, replace_text, sync, write_json
 from rlctl.training.faults import disk_full, explain, in_words
 from rlctl.training.logs import RunLogs
 from rlctl.training.place import ELSEWHERE, folder_of, lock, name_taken, refuse_existing, refuse_unwritable
@@ -24,6 +25,11 @@ from rlctl.training.provenance import differences, now, process, provenance
 from rlctl.training.saver import Saver
 from rlctl.training.stopping import StopSignals
 from rlctl.training.together import Together
+
+
+def _inexact(entry: dict[str, Any]) -> str:
+    words = ", ".join(entry["changed"])
+    return f"going on after step {entry['step']}, no longer exactly as without a stop: {words}"
 
 
 class Run:
@@ -67,6 +73,7 @@ class Run:
         self._changes: list[going_on.Change] = []
         self._lock: FileLock | None = None
         self._news: str | None = None
+        self._repeated: list[str] = []
         self._begun = False
 
     @property
@@ -162,13 +169,16 @@ class Run:
             self._former_lives(found)
         self.record |= {"status": "running", "process": process()}
         self._write_record()
-        replace_text(self.path / "config.yaml", to_yaml(self.config))
+        replace_text(self.path / "config.yaml", to_yaml(self.config), synced=True)
         self.logs.folder.mkdir(exist_ok=True)
+        sync([self.path, self.path.parent])
         lengths = dict.fromkeys(self.logs.lengths(), 0) if self.point is None else self.point.about["logs"]
         for missing in self.logs.cut(lengths):
             self.note(f"warning: {missing} since {self.point.name if self.point else 'the start'}")
         self.saver.checkpoints.clear()
         self.saver.checkpoints.set_aside(after=self.point.step if self.point else -1)
+        for words in self._repeated:
+            self.logs.text(words)
         if self._news:
             self.note(self._news)
 
@@ -179,12 +189,14 @@ class Run:
         others = differences(self._former, found) if self.point else []
         changed = [*going_on.describe(self._changes), *others]
         entry = {"time": found["start"], "step": step, "command": found["command"], "changed": changed}
-        self.record = {**self.record, "resumed": [*self._former.get("resumed", []), entry]}
+        former = self._former.get("resumed", [])
+        self.record = {**self.record, "resumed": [*former, entry]}
+        if self.point is not None:  # the log is cut back to what it was at this checkpoint
+            self._repeated = [_inexact(one) for one in former if one["changed"] and one["step"] >= step]
         if self.point is None:
             self.tell("no checkpoint yet: starting at step 0")
         elif changed:
-            words = ", ".join(changed)
-            self._news = f"going on after step {step}, no longer exactly as without a stop: {words}"
+            self._news = _inexact(entry)
         else:
             self.tell(f"going on after step {step}")
 
@@ -194,16 +206,44 @@ class Run:
         if (fault := self.saver.restore(self.point)) is not None:
             self.note(f"warning: {self._not_saved(fault)}")
 
-    def boundary(self, step: int, *, save: bool) -> None:
-        """`step` steps are done, and the next has not begun.
+    @contextmanager
+    def taking_steps(self) -> Iterator[None]:
+        """Around all steps: what a signal or a failure interrupts is saved.
 
-        Args:
-            step: Steps that are done.
-            save: Whether a checkpoint is due. One that cannot be written is told of, and the run goes on.
+        Raises:
+            Stopped: A signal came; it says where the run is saved.
+            TrainingError: It could not be saved.
         """
+        try:
+            yield
+            self._tell_of(self.saver.settle())
+        except Stopped as stopped:
+            raise self._put_down(stopped) from None
+        except Exception:
+            self._rescue()
+            raise
+
+    def boundary(self, step: int, last: int) -> None:
+        """`step` steps of `last` are done and logged, and the next has not begun: save where it is due.
+
+        A checkpoint that cannot be written is told of, and the run goes on.
+        """
+        every = self.config.training.save_steps
+        save = step > 0 and every is not None and (step % every == 0 or step == last)
         self.saver.boundary(step)
-        if save and (fault := self.saver.save()) is not None:
-            self.note(f"warning: {self._not_saved(fault)}. Training goes on.")
+        self._tell_of(self.saver.settle(wait=save), " Training goes on.")
+        if save:
+            self._tell_of(self.saver.save(wait=False), " Training goes on.")
+
+    def evaluation_due(self, step: int, last: int) -> bool:
+        """Whether held-out prompts are to be completed now; after the last step they are in any case."""
+        every = self.config.training.eval_steps
+        due = step in (0, last) or (every is not None and step % every == 0)
+        return due and self.progress.evaluation(step) is None
+
+    def _tell_of(self, fault: Exception | None, what_then: str = "") -> None:
+        if fault is not None:
+            self.note(f"warning: {self._not_saved(fault)}.{what_then}")
 
     def remember(self, **facts: Any) -> None:
         """Add to `run.json`."""
@@ -211,7 +251,7 @@ class Run:
             self.record.update(facts)
             self._write_record()
 
-    def put_down(self, stopped: Stopped) -> RlctlError:
+    def _put_down(self, stopped: Stopped) -> RlctlError:
         """Save what a signal has interrupted; returns the error to end with."""
         step = self.saver.step
         if not self.worth_keeping or step == 0:
@@ -219,6 +259,7 @@ class Run:
                 f"{stopped.message} before the first step was done: nothing to save",
                 hint="The same command with --resume begins again at step 0.",
             )
+        self._tell_of(self.saver.settle())
         if (fault := self.saver.save()) is not None and self.saver.saved != step:
             return TrainingError(
                 f"{stopped.message} after step {step}; {self._not_saved(fault)}",
@@ -235,10 +276,12 @@ class Run:
             checkpoint=checkpoint,
         )
 
-    def rescue(self) -> None:
+    def _rescue(self) -> None:
         """Save what was reached before a failure, where that can still be done."""
-        if self.together.processes == 1 and self.saver.step > 0 and self.saver.saved != self.saver.step:
+        saver = self.saver
+        if self.together.processes == 1 and saver.whole and saver.step > 0 and saver.saved != saver.step:
             try:
+                self._tell_of(self.saver.settle())
                 fault = self.saver.save()
             except RlctlError:
                 return
@@ -252,15 +295,16 @@ class Run:
         self.tell(text)
 
     def _not_saved(self, fault: Exception) -> str:
-        if self.saver.saved == self.saver.step:
+        if self.saver.saved == self.saver.tried:
             return f"older checkpoints could not be removed: {in_words(fault)}"
         kept = self.saver.checkpoints.steps()
         newest = f"the newest checkpoint is of step {kept[-1]}" if kept else "there is no checkpoint"
-        return f"step {self.saver.step} could not be saved: {in_words(fault)} ({newest})"
+        return f"step {self.saver.tried} could not be saved: {in_words(fault)} ({newest})"
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
+        self.saver.wait()
         try:
             self._leave(error)
         finally:
@@ -296,7 +340,7 @@ class Run:
                 raise
 
     def _write_record(self) -> None:
-        write_json(self.path / "run.json", self.record)
+        write_json(self.path / "run.json", self.record, synced=True)
 
     def _release(self) -> None:
         if self._lock is not None:

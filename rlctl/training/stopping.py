@@ -18,7 +18,7 @@ from rlctl.errors import Stopped
 
 SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGUSR1, signal.SIGHUP)
 SAME_REQUEST = 0.5
-"""Seconds in which a launcher may hand on a signal that the terminal has sent to everyone already."""
+"""Seconds in which one request may arrive twice: from the terminal, and from a launcher that hands it on."""
 
 
 class StopSignals:
@@ -94,7 +94,8 @@ class StopSignals:
 
     def _arrived(self, number: int, frame: FrameType | None) -> None:
         again = self.requested is not None
-        if again and "WORLD_SIZE" in os.environ and time.monotonic() - self._requested_at < SAME_REQUEST:
+        hung_up = number == signal.SIGHUP  # a terminal that closes sends several
+        if again and (hung_up or time.monotonic() - self._requested_at < SAME_REQUEST):
             return
         if again:
             _end_at_once(number)

@@ -50,11 +50,11 @@ def once_at_the_save(
     """Call this in place of the save at the end of the second step, the first time that one is due."""
     save, called = Saver.save, []
 
-    def saved(self: Saver) -> Exception | None:
+    def saved(self: Saver, *, wait: bool = True) -> Exception | None:
         if self.step == MIDDLE and not called:
             called.append(True)
             happens(self, lambda: save(self))
-        return save(self)
+        return save(self, wait=wait)
 
     monkeypatch.setattr(Saver, "save", saved)
 
@@ -146,9 +146,9 @@ def test_a_save_that_fails_is_told_and_training_goes_on(
     run = tmp_path / "runs/small"
     save = Saver.save
 
-    def saved(self: Saver) -> Exception | None:
+    def saved(self: Saver, *, wait: bool = True) -> Exception | None:
         if self.step != MIDDLE or "runs" not in str(self.checkpoints.folder):
-            return save(self)
+            return save(self, wait=wait)
         with disk.failing(run, errno.EIO, lambda place, operation: operation.startswith(what)):
             fault = save(self)
         shutil.copytree(run, tmp_path / "stood/small")
@@ -202,8 +202,8 @@ def test_a_log_that_cannot_grow_ends_the_run_and_it_goes_on(
     soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
     save = Saver.save
 
-    def saved(self: Saver) -> Exception | None:
-        fault = save(self)
+    def saved(self: Saver, *, wait: bool = True) -> Exception | None:
+        fault = save(self, wait=wait)
         if self.step == MIDDLE:
             size = (self.logs.folder / "completions.jsonl").stat().st_size
             resource.setrlimit(resource.RLIMIT_FSIZE, (size + 700, hard))

@@ -74,7 +74,7 @@ def test_failure_before_the_first_step_leaves_nothing(tmp_path: Path) -> None:
 def test_failure_later_keeps_the_folder_and_says_why(tmp_path: Path) -> None:
     with pytest.raises(TrainingError), Run(config(tmp_path)) as run:
         run.begin({})
-        run.boundary(1, save=False)
+        run.boundary(1, 2)
         raise MemoryError
     record = json.loads((tmp_path / "one" / "run.json").read_text())
     assert record["status"] == "failed"

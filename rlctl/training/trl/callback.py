@@ -25,7 +25,7 @@ NAMES = {
 }
 """TRL's metric → rlctl's; the rest of TRL's metrics keep their name below `trl/`."""
 
-REPLACED = ("reward", "reward_std", "frac_reward_zero_std", "rewards/", "step_time")
+REPLACED = ("reward", "reward_std", "frac_reward_zero_std", "rewards/", "step_time", "train_")
 """Metrics of TRL that rlctl has under its own names."""
 
 
@@ -67,14 +67,15 @@ class RunCallback(TrainerCallback):
         """Take the run up where it was put down; show how far there is to go; evaluate if that is due."""
         self.last_step = state.max_steps
         if self.run.point is None:
-            self.run.boundary(0, save=False)
+            self.run.boundary(0, state.max_steps)
         else:
             self.run.restore()
         components = [part.name for part in self.run.config.rewards.components]
         self.view.begin(
             state.max_steps, components, done=state.global_step, rewards=self.run.progress.rewards
         )
-        self._evaluate_if_due(state.global_step)
+        if state.global_step < state.max_steps:
+            self.evaluate_if_due(state.global_step)
 
     def on_step_begin(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
         """Start the clock."""
@@ -90,16 +91,14 @@ class RunCallback(TrainerCallback):
 
     def boundary(self, step: int) -> None:
         """A step is done and logged: save and evaluate where it is due, heed signals."""
-        every = self.run.config.training.save_steps
-        self.run.boundary(step, save=every is not None and (step % every == 0 or step == self.last_step))
+        self.run.boundary(step, self.last_step)
         self.run.stop.agree()
-        self._evaluate_if_due(step)
+        if step < self.last_step:  # else with the final model, by the caller
+            self.evaluate_if_due(step)
 
-    def _evaluate_if_due(self, step: int) -> None:
-        """Before the first step and every `eval_steps`; the last step is evaluated with the final model."""
-        every = self.run.config.training.eval_steps
-        due = step == 0 or (every is not None and step % every == 0 and step < self.last_step)
-        if self.evaluate and due and self.run.progress.evaluation(step) is None:
+    def evaluate_if_due(self, step: int) -> None:
+        """Complete the held-out prompts, unless that was done before."""
+        if self.evaluate and self.run.evaluation_due(step, self.last_step):
             self.held_out(step)
             self.run.saver.evaluated()
 
@@ -110,7 +109,8 @@ class RunCallback(TrainerCallback):
             self._log(state, logs)
 
     def on_train_end(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
-        """The statistics of all steps."""
+        """The statistics of all steps; the view has no more to show."""
+        self.view.end()
         self._write_statistics(at_once=True)
 
     def _log(self, state: Any, logs: dict[str, Any]) -> None:

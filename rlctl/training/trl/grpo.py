@@ -13,7 +13,7 @@ from trl.trainer.grpo_config import GRPOConfig
 
 from rlctl.config.config import Config
 from rlctl.config.plan import Plan, geometry_problems, make_plan
-from rlctl.errors import ConfigError, MissingError, Problem, Stopped
+from rlctl.errors import ConfigError, MissingError, Problem
 from rlctl.evaluation.held_out import HeldOut, Share, evaluate
 from rlctl.models.load import LoadedModel, pick_device
 from rlctl.rewards.compose import Scorer
@@ -83,7 +83,8 @@ def _train(
     callback = RunCallback(run, view, trackers, bridge, trainer.seconds, held_out)
     trainer.add_callback(callback)
     trainer.remove_callback(PrinterCallback)
-    trainer.on_boundary, trainer.on_random = callback.boundary, run.saver.restore_random
+    trainer.on_update, trainer.on_random = run.saver.updating, run.saver.restore_random
+    trainer.on_boundary = callback.boundary
     run.saver.write = trainer.write_checkpoint
     run.saver.parts |= {
         "random": RandomState(),
@@ -93,18 +94,11 @@ def _train(
         "rewards": Plain(scorer, "a reward"),
     }
     try:
-        _steps(trainer, callback, run)
-        if held_out and run.progress.evaluation(trainer.state.global_step) is None:
-            callback.held_out(trainer.state.global_step)
-    except Stopped as stopped:
-        view.end()
-        raise run.put_down(stopped) from None
-    except Exception:
-        view.end()
-        if not trainer.updating:
-            run.rescue()
-        raise
+        with run.taking_steps():
+            _steps(trainer, run)
+            callback.evaluate_if_due(trainer.state.global_step)
     finally:
+        trainer.let_go()
         view.end()
         if trackers is not None:
             trackers.close()
@@ -124,33 +118,20 @@ def _trackers(config: Config, run: Run) -> Trackers:
     return trackers
 
 
-def _steps(trainer: PolicyTrainer, callback: RunCallback, run: Run) -> None:
-    """Do the steps that are left; of a run whose steps are all done, take up its end.
+def _steps(trainer: PolicyTrainer, run: Run) -> None:
+    """Do the steps that are left.
 
     Raises:
         ConfigError: The run has done more steps than it is to have.
     """
-    point = run.point
-    if point is None:
+    if run.point is None:
         trainer.train()
         return
-    total = trainer.steps_in_all()
-    if point.step > total:
-        raise ConfigError(
-            [
-                Problem(
-                    f"the run has done {point.step} steps already, and is to have {total}",
-                    ("training", "max_steps"),
-                    suggestion=f"use {point.step} or more",
-                )
-            ]
-        )
-    if point.step < total:
-        trainer.train(resume_from_checkpoint=str(point.path))
-        return
-    trainer.load_finished(point.path)
-    run.restore()
-    callback.on_train_end(trainer.args, trainer.state, trainer.control)
+    done, total = run.point.step, trainer.steps_in_all()
+    if done > total:
+        message = f"the run has done {done} steps already, and is to have {total}"
+        raise ConfigError([Problem(message, ("training", "max_steps"), suggestion=f"use {done} or more")])
+    trainer.train(resume_from_checkpoint=str(run.point.path))
 
 
 def build_trainer(

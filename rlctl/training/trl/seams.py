@@ -18,7 +18,6 @@ import torch
 from accelerate.utils import gather_object
 from torch.nn.parallel import DistributedDataParallel
 from torch.optim.lr_scheduler import LambdaLR
-from transformers import TrainerState
 from transformers.trainer import TRAINER_STATE_NAME
 from trl.trainer import grpo_trainer
 from trl.trainer.grpo_trainer import GRPOTrainer
@@ -54,8 +53,9 @@ class PolicyTrainer(GRPOTrainer):
         stop: Polled while it generates, and between micro-batches.
         **kwargs: What `trl.GRPOTrainer` takes.
 
-    Two more may be set: `on_boundary`, called with the number of steps when one is done and logged, and
-    `on_random`, called where the random numbers of a checkpoint belong to be set.
+    Three more may be set: `on_update`, called when the weights are about to change; `on_boundary`, with the
+    number of steps, when one is done and logged; and `on_random`, where the random numbers of a checkpoint
+    belong to be set.
     """
 
     def __init__(
@@ -70,14 +70,19 @@ class PolicyTrainer(GRPOTrainer):
         self.on_random: Callable[[], None] = lambda: None
         self.stop = stop or StopSignals()
         self.seconds = {"sampling": 0.0}
-        self.updating = False
+        self.on_update: Callable[[], None] = lambda: None
         self._bounded = 0
         self._follows: bool = kwargs["args"].sync_ref_model
         with _reference_is_a_copy(kwargs["model"]):
             super().__init__(**kwargs)
         policy: Any = self.model
         innermost: Any = policy.get_base_model() if hasattr(policy, "get_base_model") else policy
-        innermost.register_forward_pre_hook(lambda module, inputs: self.stop.poll())
+        polled = self.stop
+        self._hook = innermost.register_forward_pre_hook(lambda module, inputs: polled.poll())
+
+    def let_go(self) -> None:
+        """Leave the model as it came: without a look for signals at every forward pass."""
+        self._hook.remove()
 
     def _generate(self, prompts: list) -> Any:
         start = time.perf_counter()
@@ -113,6 +118,9 @@ class PolicyTrainer(GRPOTrainer):
         return model, batches
 
     def _run_epoch(self, model: Any, epoch: int, *args: Any, **kwargs: Any) -> None:
+        if self.state.global_step >= self.state.max_steps:  # a run whose steps are all done is taken up
+            self.control.should_training_stop = True
+            return
         self._prompts.set_epoch(epoch)
         super()._run_epoch(model, epoch, *args, **kwargs)
 
@@ -122,7 +130,6 @@ class PolicyTrainer(GRPOTrainer):
         step = self.state.global_step
         if step > self._bounded:  # it is called once more at the end of an epoch
             self._bounded = step
-            self.updating = False
             self.state.log_history.clear()  # it would grow in every checkpoint; metrics.jsonl has all of it
             self.on_boundary(step)
 
@@ -184,7 +191,7 @@ class PolicyTrainer(GRPOTrainer):
                 "the weights were not touched",
                 hint="Lower training.learning_rate or training.max_grad_norm, or use model.dtype: float32.",
             )
-        self.updating = True
+        self.on_update()
         return norm
 
     def write_checkpoint(self, folder: Path) -> None:
@@ -202,11 +209,6 @@ class PolicyTrainer(GRPOTrainer):
         """Steps that training goes to, however many are done."""
         return int(self.set_initial_training_values(self.args, self.get_train_dataloader())[-1])
 
-    def load_finished(self, checkpoint: Path) -> None:
-        """Take up a run whose steps are all done; transformers would do one more."""
-        self._load_from_checkpoint(str(checkpoint))
-        self.state = TrainerState.load_from_json(str(checkpoint / TRAINER_STATE_NAME))
-
     def state_dict(self) -> dict[str, Any]:
         """What TRL and transformers keep between steps and do not save; `Stateful`."""
         arguments: Any = self.args
@@ -215,8 +217,8 @@ class PolicyTrainer(GRPOTrainer):
             "micro_batches": self._step,
             "buffered": None if between else self._buffered(),
             "metrics": {name: list(values) for name, values in self._metrics["train"].items()},
-            "loss": float(self._tr_loss) if hasattr(self, "_tr_loss") else 0.0,
-            "logged": getattr(self, "_globalstep_last_logged", 0),
+            "loss": float(self._tr_loss),
+            "logged": self._globalstep_last_logged,
             "tokens": self.state.num_input_tokens_seen,
             "entropy": (self.entropy_coef, self._last_world_entropy),
         }
