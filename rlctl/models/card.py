@@ -1,6 +1,7 @@
 """The model card of an export: what it is, how it came about, and how good it is, for a person and the Hub.
 
 Everything comes out of the run's folder, nothing from this machine or the clock: equal runs give equal cards.
+What may be private is cut where it is put in, and once more in the whole text.
 """
 
 import json
@@ -11,7 +12,8 @@ from typing import Any
 from rlctl.config.dump import as_yaml
 from rlctl.models.card_results import results
 from rlctl.models.export_request import Request
-from rlctl.models.public_names import hub_id, public_name, without_paths
+from rlctl.models.public_names import hub_id, without_folders
+from rlctl.models.redaction import public, public_component, public_path, without_secrets
 from rlctl.models.trained import Trained
 
 
@@ -44,7 +46,7 @@ def card(request: Request, dtype: str, base: str) -> str:
         "## Config",
         f"<details>\n<summary>Every key, defaults included</summary>\n\n{config(run)}\n\n</details>",
     ]
-    return "\n\n".join(parts) + "\n"
+    return without_folders(without_secrets("\n\n".join(parts))) + "\n"
 
 
 def metadata(request: Request, base: str) -> str:
@@ -79,7 +81,7 @@ def summary(request: Request, dtype: str, base: str) -> str:
     revision = f" (revision `{model.revision}`)" if model.revision else ""
     after = f" for {run.step:,} step{'s' * (run.step != 1)}" if run.step else ""
     what = (
-        f"`{public_name(base)}`{revision}, trained by {run.config.algorithm.type.upper()}{after} with rlctl."
+        f"`{public_path(base)}`{revision}, trained by {run.config.algorithm.type.upper()}{after} with rlctl."
     )
     if request.adapter:
         return f"{what} This is the LoRA adapter alone; its weights are in {dtype}."
@@ -105,7 +107,7 @@ def code(request: Request, base: str) -> str:
     if request.adapter:
         revision = f', revision="{model.revision}"' if model.revision else ""
         lines += [
-            f'base = AutoModelForCausalLM.from_pretrained("{public_name(base)}"{revision}{more})',
+            f'base = AutoModelForCausalLM.from_pretrained("{public_path(base)}"{revision}{more})',
             "model = PeftModel.from_pretrained(base, source)",
         ]
     else:
@@ -179,7 +181,7 @@ def data(run: Trained) -> list[str]:
             rows.append(
                 (
                     label,
-                    f"`{public_name(one['source'])}`",
+                    f"`{public_path(one['source'])}`",
                     f"{one['used']:,}",
                     f"{lost:,}",
                     f"{one['truncated']:,}",
@@ -187,7 +189,7 @@ def data(run: Trained) -> list[str]:
             )
         if not found:
             given = run.config.data.train if role == "train" else run.config.data.eval or []
-            rows += [(label, f"`{public_name(source.path)}`", "–", "–", "–") for source in given]
+            rows += [(label, f"`{public_path(source.path)}`", "–", "–", "–") for source in given]
     lines = [table(("for", "source", "prompts", "dropped", "shortened"), rows)]
     overlap = ((run.record.get("data") or {}).get("eval") or {}).get("overlap_with_training")
     if overlap is not None:
@@ -218,7 +220,7 @@ def rewards(run: Trained) -> list[str]:
     for part in config.components:
         keys = part.model_dump(exclude={"name", "type", "weight"})
         own = {key: value for key, value in keys.items() if value not in (None, "none", {}, [])}
-        parameters = json.dumps(without_paths(own), ensure_ascii=False)
+        parameters = json.dumps(public_component(own), ensure_ascii=False)
         rows.append((part.name, f"`{part.type}`", f"{part.weight:g}", f"`{parameters}`" if own else ""))
     rule = f"Aggregated by `{config.aggregate}`, times {config.scale:g}. "
     penalty = f"An invalid completion is worth {config.invalid_penalty:g} instead."
@@ -226,8 +228,11 @@ def rewards(run: Trained) -> list[str]:
 
 
 def config(run: Trained) -> str:
-    """The whole config as YAML; a local path by its last part."""
-    return f"```yaml\n{as_yaml(without_paths(run.config.model_dump(mode='python'))).rstrip()}\n```"
+    """The whole config as YAML, without what is private."""
+    sections = run.config.model_dump(mode="python")
+    shown = public(sections)
+    shown["rewards"]["components"] = [public_component(part) for part in sections["rewards"]["components"]]
+    return f"```yaml\n{as_yaml(shown).rstrip()}\n```"
 
 
 def versions(run: Trained) -> str:

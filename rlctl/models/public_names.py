@@ -1,19 +1,39 @@
 """What a published file says in place of the paths of the machine that it was written on."""
 
 import re
-from pathlib import Path, PurePath
-from typing import Any
+from pathlib import Path, PurePath, PureWindowsPath
 
 from rlctl import registry
 from rlctl.config.model_files import HUB_ID
 
-PATH_KEYS = ("path", "tokenizer", "chat_template", "output_dir", "function")
-"""Keys of the YAML whose text is a path where it starts with a slash."""
-
-BARE_PATH = re.compile(r"(/[^/\s]+){2,}/?")
-"""Text under any other key that can only be an absolute path."""
-
 IN_THE_CACHE = re.compile(r"/(?:models|datasets)--([^/]+)/snapshots/")
+
+FILE_URL = re.compile(r"\Afile:(?://[\w.-]*)?(?=/)")
+WINDOWS = re.compile(r"/?(?:[A-Za-z]:[\\/]|\\\\[\w.-])")
+HOME = re.compile(r"~(?:[A-Za-z_][\w.-]*)?/")
+
+_NAME = r"[^/\\\s|`'\"<>{}*?:]"
+_SPACED = rf"(?:{_NAME}|(?<![.,;:!?\s])[ ])+"
+"""Part of a path in a text, which may have spaces in it, but no end of a sentence."""
+
+FOLDERS = re.compile(
+    rf"(?<![\w./\\~<])(?:"
+    rf"(?:file:(?://[\w.-]*)?)?/{_NAME}+/(?:{_SPACED}/)*"  # /home/me/My Data/
+    rf"|file:///"
+    rf"|~(?:[A-Za-z_][\w.-]*)?/(?:{_SPACED}/)*"
+    rf"|(?:file:/*)?[A-Za-z]:/(?:{_SPACED}/)+"
+    rf"|(?:[A-Za-z]:|\\\\[\w.-]+)\\(?:\w[\w .,()-]+\\)+"  # narrow: patterns of rewards have backslashes
+    rf")(?=[^\s/\\])"
+)
+"""Everything of an absolute path within a text but its last part."""
+
+WHOLE = re.compile(
+    r"(?:/[^/\s]+){2,}/?"
+    r"|(?:/[^/\n{}]+){2,}(?<=[^.\s])\.\w{1,8}(?::\w+)?"  # a file; spaces may be anywhere
+    r"|(?:/[^/\n{}]+){3,}/?"
+    r"|(?:file:|~[\w.-]*/|[A-Za-z]:[\\/]\w[\w .-]+[\\/]|\\\\[\w.-]+\\\w)[^\n{}]*"
+)
+"""Text that as a whole is an absolute path; `/no_think {question}` is none."""
 
 
 def hub_id(name: str) -> str | None:
@@ -27,9 +47,13 @@ def public_name(path: str) -> str:
     """A path by its last part: a built-in model, a run, a Hub id out of its cache, else the file or folder.
 
     Args:
-        path: An absolute path, or a name that has nothing to hide, which stays as it is.
+        path: An absolute path, also `~/…`, of Windows, or `file://…`; any other name stays as it is.
     """
-    if not path.startswith("/"):
+    path = FILE_URL.sub("", path)
+    if WINDOWS.match(path):
+        path = path.lstrip("/")
+        return PureWindowsPath(path).name or path
+    if not path.startswith("/") and not HOME.match(path):
         return path
     parts = PurePath(path).parts
     for name, package in registry.names("models").items():
@@ -45,17 +69,10 @@ def public_name(path: str) -> str:
     return parts[-1]
 
 
-def without_paths(value: Any, key: str = "") -> Any:
-    """A copy of what a config holds, every absolute path by its public name.
+def without_folders(text: str) -> str:
+    """A text, every absolute path in it by its last part; where in doubt, too much is cut.
 
     Args:
-        value: A dict, a list, or a single value.
-        key: The key that it is under.
+        text: A path, or any other text with paths in it.
     """
-    if isinstance(value, dict):
-        return {name: without_paths(inner, name) for name, inner in value.items()}
-    if isinstance(value, list):
-        return [without_paths(inner, key) for inner in value]
-    if isinstance(value, str) and (key in PATH_KEYS or BARE_PATH.fullmatch(value)):
-        return public_name(value)
-    return value
+    return public_name(text) if WHOLE.fullmatch(text) else FOLDERS.sub("", text)

@@ -14,7 +14,8 @@ from rlctl.models.card import card
 from rlctl.models.card_results import wilson
 from rlctl.models.export import export
 from rlctl.models.export_request import Request, request
-from rlctl.models.public_names import hub_id, public_name, without_paths
+from rlctl.models.public_names import hub_id, public_name, without_folders
+from rlctl.models.redaction import public, public_component
 from rlctl.models.trained import find_run
 
 
@@ -167,6 +168,10 @@ def test_its_code_runs(
         ("/home/me/.cache/huggingface/hub/models--Qwen--Qwen2.5-0.5B/snapshots/060db6", "Qwen/Qwen2.5-0.5B"),
         ("Qwen/Qwen2.5-0.5B", "Qwen/Qwen2.5-0.5B"),
         ("builtin:tiny-math", "builtin:tiny-math"),
+        ("~/my models/tiny", "tiny"),
+        ("file:///home/me/tiny", "tiny"),
+        ("C:\\Users\\me\\tiny", "tiny"),
+        ("a/b/c", "a/b/c"),
     ],
 )
 def test_public_names(path: str, name: str) -> None:
@@ -179,10 +184,113 @@ def test_only_paths_are_shortened() -> None:
         "args": {"file": "/data/x/y.txt"},
         "path": "/my runs/a b",
     }
-    found = without_paths({**given, "column": "a/b", "system_prompt": "Say yes/no."})
+    found = public({**given, "column": "a/b", "system_prompt": "Say yes/no."})
     assert found["prompt_template"] == "/no_think {question}"
     assert (found["args"], found["path"]) == ({"file": "y.txt"}, "a b")
     assert (found["column"], found["system_prompt"]) == ("a/b", "Say yes/no.")
     names = ("gpt2", "a/b", "builtin:x", "/a/b", "a/b/c")
     assert [hub_id(name) for name in names] == ["gpt2", "a/b", None, None, None]
     assert hub_id("/home/me/.cache/huggingface/hub/models--a--b/snapshots/060db6") == "a/b"
+
+
+@pytest.mark.parametrize(
+    ("text", "left"),
+    [
+        ("/home/me/My Data/words.txt", "words.txt"),
+        ("/My Data/words.txt", "words.txt"),
+        ("/home/me/My Data", "My Data"),
+        ("~/My Data/words.txt", "words.txt"),
+        ("file:///home/me/x", "x"),
+        ("C:\\Users\\J. Doe\\My Data\\w.txt", "w.txt"),
+        ("D:/My Data/w.txt", "w.txt"),
+        ("\\\\server\\share\\w.txt", "w.txt"),
+        ("Read /home/me/My Data/words.txt, then ~/a b/c.txt!", "Read words.txt, then c.txt!"),
+        ("see file:///home/me/x and 'C:\\Users\\me\\y'", "see x and 'y'"),
+        ("PATHS=/a/b:/home/me/c", "PATHS=b:c"),
+        # no paths
+        ("/no_think {question}", "/no_think {question}"),
+        ("/think Say yes/no.", "/think Say yes/no."),
+        ("either/or, 1/2/3, ~5/6, ./x/y, ../x/y", "either/or, 1/2/3, ~5/6, ./x/y, ../x/y"),
+        ("<think>a</think><answer>b</answer>", "<think>a</think><answer>b</answer>"),
+        (r"A:\s*(\d+)\s \\boxed\{(.*)\}", r"A:\s*(\d+)\s \\boxed\{(.*)\}"),
+        ("https://host.org/a/b?", "https://host.org/a/b?"),
+    ],
+)
+def test_paths_in_texts(text: str, left: str) -> None:
+    assert without_folders(text) == left
+
+
+@pytest.mark.parametrize(
+    "given",
+    [
+        {"api_key": "XYZZY"},
+        {"hub_token": "XYZZY"},
+        {"apiKey": "XYZZY"},
+        {"client-secret": "XYZZY"},
+        {"db": {"PASSWORD": "XYZZY"}},
+        {"passwords": ["XYZZY"]},
+        {"auth": {"user": "XYZZY"}},
+        {"a": "sk-XYZZY123"},
+        {"a": "use hf_XYZZY12345 now"},
+        {"a": ["ghp_XYZZY12345"]},
+        {"a": "Authorization: Bearer XYZZY"},
+        {"a": "curl -H 'Bearer XYZZY'"},
+        {"a": "https://me:XYZZY@host.org/x"},
+        {"path": "https://host.org/rows.jsonl?sig=XYZZY&x=1"},
+        {"path": "/home/me/https:/host.org/rows.jsonl?sig=XYZZY"},
+        {"a": "see https://host.org/x?sig=XYZZY for more"},
+        {"a": "API_KEY=XYZZY python x.py"},
+        {"a": 'send {"token": "XYZZY"}'},
+        {"sk-XYZZY123": 1},
+    ],
+)
+def test_secrets(given: dict[str, object]) -> None:
+    found = json.dumps(public(given), ensure_ascii=False)
+    assert "XYZZY" not in found
+    assert "…" in found
+
+
+def test_what_is_no_secret() -> None:
+    given = {
+        "eos_token": "<|im_end|>",
+        "max_tokens": 12,
+        "token": None,
+        "use_key": True,
+        "required_keys": ["a"],
+        "prompt_template": "The key: {answer}, a token of {x}",
+        "path": "hf-internal-testing/tiny",
+        "function": "hf_reward.py:score",
+        "revision": "0" * 40,
+    }
+    assert public(given) == given
+
+
+def test_the_card_has_no_secret_and_no_private_path(tmp_path: Path, tiny_model_folder: Path) -> None:
+    (tmp_path / "mine.py").write_text(
+        "def score(completions, api_key, corpus, url, **columns):\n    return [1.0] * len(completions)\n"
+    )
+    arguments = {"api_key": "sk-SECRET123", "corpus": "/home/me/My Data/w.txt", "url": "file:///home/me/x"}
+    own = {"type": "python", "name": "mine", "function": f"{tmp_path}/mine.py:score", "args": arguments}
+    run = write_run(
+        tmp_path,
+        {"path": str(tiny_model_folder)},
+        rewards={"components": [own]},
+        algorithm={
+            "type": "grpo",
+            "num_generations": 4,
+            "trl": {"chat_template_kwargs": {"key": "SECRET", "b": "ghp_SECRET12345"}},
+        },
+        tracking={"tags": ["sk-SECRET123", "~/private/tag"], "entity": "hf_SECRET12345"},
+    )
+    record(run, data={"train": {"sources": [source("https://me:SECRET@host/x.jsonl?sig=SECRET")]}})
+    config = (run / "config.yaml").read_text()
+    template = "prompt_template: 'Bearer SECRET12 {prompt} in /home/me/My Data/w.txt'"
+    (run / "config.yaml").write_text(re.sub("prompt_template: null", template, config))
+    text = text_of(run)
+    for private in ("SECRET", "/home", "My Data", "private", str(tmp_path)):
+        assert private not in text, private
+    hidden = '"args": {"api_key": "…", "corpus": "…", "url": "…"}'
+    assert hidden in text
+    assert "prompt_template: Bearer … {prompt} in w.txt" in text
+    assert "corpus: …" in text
+    assert public_component({"type": "x", "args": {"a": 1}}) == {"type": "x", "args": {"a": "…"}}
