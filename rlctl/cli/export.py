@@ -3,7 +3,6 @@
 from typing import TYPE_CHECKING, Any
 
 from rlctl.cli.output import print_json, print_lines, stdout_kept_for
-from rlctl.errors import UsageError
 from rlctl.models.export_request import Request, request
 
 if TYPE_CHECKING:
@@ -23,9 +22,7 @@ def run(
     verbose: bool,
 ) -> None:
     """Check what is asked for, then write, verify, push and say what was done."""
-    if private and repository is None:
-        raise UsageError("--private is for --push", hint="Add --push OWNER/NAME, or leave it out.")
-    asked = request(name, output, adapter=adapter, dtype=dtype, repository=repository)
+    asked = request(name, output, adapter=adapter, dtype=dtype, repository=repository, private=private)
     silent = as_json or quiet
     with stdout_kept_for(as_json):
         from rlctl.training.train import calm_libraries
@@ -36,20 +33,19 @@ def run(
         done = export(asked)
         if not silent:
             print_lines(*describe(asked, done, verbose=verbose))
-        address = _push(asked, private=private) if repository is not None else None
+        address = _push(asked) if repository is not None else None
     if as_json:
         print_json(document(asked, done, address))
     elif address is not None and not quiet:
         print_lines(f"pushed to {address}")
 
 
-def _push(asked: Request, *, private: bool) -> str:
+def _push(asked: Request) -> str:
     from rlctl.models.hub import push
 
     assert asked.repository is not None
-    return push(
-        asked.folder, asked.repository, private=private, commit_message=f"Export of {_title(asked)} by rlctl"
-    )
+    message = f"Export of {_title(asked)} by rlctl"
+    return push(asked.folder, asked.repository, private=asked.private, commit_message=message)
 
 
 def _title(asked: Request) -> str:

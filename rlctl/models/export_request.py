@@ -1,6 +1,7 @@
 """What `rlctl export` is asked to do, and what cannot work about it. Torch-free."""
 
 import os
+import shlex
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -22,6 +23,7 @@ class Request:
         adapter: Whether an adapter stays an adapter.
         dtype: Type of the weights; None for that of the base model, or of the run without an adapter.
         repository: `OWNER/NAME` on the Hub; None to stay here.
+        private: Whether the repository must be private.
     """
 
     run: Trained
@@ -29,6 +31,7 @@ class Request:
     adapter: bool = False
     dtype: str | None = None
     repository: str | None = None
+    private: bool = False
 
     @property
     def merged(self) -> bool:
@@ -43,6 +46,7 @@ def request(
     adapter: bool = False,
     dtype: str | None = None,
     repository: str | None = None,
+    private: bool = False,
 ) -> Request:
     """Check what a user asks for.
 
@@ -52,6 +56,7 @@ def request(
         adapter: Export the adapter as it is.
         dtype: `float32`, `bfloat16` or `float16`.
         repository: Where to push to on the Hub.
+        private: Whether that place must be private.
 
     Raises:
         UsageError: Options that do not go together, or a folder that cannot be written.
@@ -65,6 +70,8 @@ def request(
         raise UsageError(
             "--adapter keeps the type that the adapter has; --dtype is for merged weights", hint=hint
         )
+    if private and repository is None:
+        raise UsageError("--private is for --push", hint="Add --push OWNER/NAME, or leave it out.")
     if repository is not None and not ("/" in repository and HUB_ID.fullmatch(repository)):
         hint = "Give the user or organisation and the name: --push OWNER/NAME"
         raise UsageError(f"{repository!r} is no repository of the Hub", where="--push", hint=hint)
@@ -74,15 +81,28 @@ def request(
         raise UsageError("the run trained all weights; it has no adapter", where=name, hint=hint)
     default = run.folder / ("export" if run.checkpoint is None else f"export-{run.checkpoint}")
     folder = Path(output).expanduser() if output is not None else default
-    _can_be_written(folder, repository)
-    return Request(run, folder, adapter, dtype, repository)
+    _can_be_written(folder, repository, private=private)
+    return Request(run, folder, adapter, dtype, repository, private)
 
 
-def _can_be_written(folder: Path, repository: str | None) -> None:
+def upload_command(folder: Path, repository: str, *, private: bool = False) -> str:
+    """What to type to send an export later.
+
+    Args:
+        folder: The export.
+        repository: `OWNER/NAME`.
+        private: Send nothing unless a new, private repository could be made; `hf upload --private` would
+            send it to a public one too.
+    """
+    made = f"hf repos create {repository} --private && " if private else ""
+    return f"{made}hf upload {repository} {shlex.quote(str(folder))} ."
+
+
+def _can_be_written(folder: Path, repository: str | None, *, private: bool) -> None:
     """An export never touches what is there."""
     hint = "Choose another folder (--output DIR), or remove it."
     if repository is not None:
-        hint += f" `hf upload {repository} {folder} .` sends what is there."
+        hint += f" `{upload_command(folder, repository, private=private)}` sends what is there."
     if folder.is_dir() and any(folder.iterdir()):
         raise UsageError("the folder exists and is not empty", where=str(folder), hint=hint)
     if folder.exists() and not folder.is_dir():

@@ -104,7 +104,7 @@ def test_a_push_that_fails_leaves_the_export_and_names_it(rlctl, here, monkeypat
     assert ran.err == (
         "error: --push: no login for the Hugging Face Hub\n"
         "  Run `hf auth login`, or set HF_TOKEN. "
-        "The export is in mine; `hf upload me/model mine . --private` sends it.\n"
+        "The export is in mine; `hf repos create me/model --private && hf upload me/model mine .` sends it.\n"
     )
     ran = rlctl("export", "outputs/lora", "-o", "mine", "--push", "me/model")
     assert ran.code == 2

@@ -17,6 +17,7 @@ class Hub(ThreadingHTTPServer):
         self.repositories: dict[str, bool] = {}
         self.files: dict[str, bytes] = {}
         self.title = ""
+        self.commits = 0
         Thread(target=self.serve_forever, daemon=True).start()
 
     @property
@@ -28,8 +29,18 @@ class _Answer(BaseHTTPRequestHandler):
     server: Hub
 
     def do_GET(self) -> None:
-        self.server.asked.append(f"GET {self.path}")
-        self._send(404, {"error": "not here"})
+        path = self.path.partition("?")[0]
+        self.server.asked.append(f"GET {path}")
+        name = "/".join(path.split("/")[3:5])
+        if name not in self.server.repositories:
+            self._send(404, {"error": "not here"})
+        elif path == f"/api/models/{name}":
+            self._send(200, {"id": name, "private": self.server.repositories[name]})
+        elif path == f"/api/models/{name}/tree/main":
+            files = self.server.files.items()
+            self._send(200, [_described(file, content) for file, content in files])
+        else:
+            self._send(404, {"error": "not here"})
 
     def do_POST(self) -> None:
         body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
@@ -40,8 +51,9 @@ class _Answer(BaseHTTPRequestHandler):
         elif path == "/api/repos/create":
             asked = json.loads(body)
             name = f"{asked['organization']}/{asked['name']}"
-            self.server.repositories[name] = asked.get("visibility") == "private"
-            self._send(200, {"url": f"{self.server.address}/{name}"})
+            status = 409 if name in self.server.repositories else 200
+            self.server.repositories.setdefault(name, asked.get("visibility") == "private")
+            self._send(status, {"url": f"{self.server.address}/{name}"})
         elif path.endswith("/preupload/main"):
             files = [
                 {**one, "uploadMode": "regular", "shouldIgnore": False} for one in json.loads(body)["files"]
@@ -58,12 +70,15 @@ class _Answer(BaseHTTPRequestHandler):
                 self.server.title = line["value"]["summary"]
             elif line["key"] == "file":
                 self.server.files[line["value"]["path"]] = base64.b64decode(line["value"]["content"])
+            elif line["key"] == "deletedFile":
+                del self.server.files[line["value"]["path"]]
+        self.server.commits += 1
         address = (
             f"{self.server.address}/{self.path.split('/')[3]}/{self.path.split('/')[4]}/commit/{'0' * 40}"
         )
         self._send(200, {"success": True, "commitOid": "0" * 40, "commitUrl": address})
 
-    def _send(self, status: int, content: dict[str, Any]) -> None:
+    def _send(self, status: int, content: Any) -> None:
         body = json.dumps(content).encode()
         self.send_response(status)
         self.send_header("Content-Type", "application/json")
@@ -73,3 +88,7 @@ class _Answer(BaseHTTPRequestHandler):
 
     def log_message(self, *arguments: Any) -> None:
         """Say nothing."""
+
+
+def _described(file: str, content: bytes) -> dict[str, Any]:
+    return {"type": "file", "path": file, "size": len(content), "oid": "0" * 40}
