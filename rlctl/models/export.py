@@ -16,6 +16,7 @@ from rlctl.models.export_check import Verified, greedy, verify
 from rlctl.models.export_request import DTYPES, Request
 from rlctl.models.load import load_model, read_config
 from rlctl.models.merge import merge
+from rlctl.models.public_files import name_paths_in_public
 from rlctl.models.public_names import public_name
 from rlctl.models.tokenizer import load_tokenizer
 from rlctl.models.trained import Trained
@@ -72,6 +73,7 @@ def export(request: Request) -> Exported:
             else:
                 _write_model(merge(model, str(run.weights)) if run.is_adapter else model, dtype, unfinished)
             tokenizer.save_pretrained(unfinished)
+            name_paths_in_public(unfinished)
             (unfinished / "README.md").write_text(card(request, dtype, _base(run)), encoding="utf-8")
             del model
             again, its_tokenizer = _reload(request, section, unfinished)

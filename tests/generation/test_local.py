@@ -65,7 +65,7 @@ def test_messages_go_through_the_chat_template(tiny_chat_model_folder: Path) -> 
 def test_further_settings_are_those_of_training(loaded: tuple[Any, Any]) -> None:
     model, tokenizer = loaded
     settings = Generation(max_completion_length=8)
-    plain = generate(model, tokenizer, PROMPTS, settings, num_samples=8, seed=1)
+    plain = generate(model, tokenizer, PROMPTS, settings, num_samples=64, seed=1)
     assert min(len(one.ids) for each in plain for one in each) < 8
     more = {"min_new_tokens": 8}
     found = generate(model, tokenizer, PROMPTS, settings, num_samples=8, seed=1, more=more)

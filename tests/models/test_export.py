@@ -1,8 +1,12 @@
 """Exports: loaded by transformers alone, they say what the run's model says; if not, nothing is written."""
 
 import json
+import os
 import resource
 import shutil
+import signal
+import subprocess
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -21,6 +25,7 @@ from rlctl.models import export as export_module
 from rlctl.models.export import Exported, export
 from rlctl.models.export_check import verify
 from rlctl.models.export_request import request
+from rlctl.models.public_files import name_paths_in_public
 from rlctl.models.trained import find_run
 
 LORA = {"r": 4, "alpha": 8}
@@ -264,10 +269,79 @@ def test_a_model_with_code_of_its_own(tmp_path: Path, tiny_model_folder: Path) -
     run = write_run(tmp_path, {"path": str(base), "lora": LORA, "trust_remote_code": True})
     folder, done = exported(run)
     assert (done.verified.same, (folder / "mine.py").read_text()) == (6, CODE)
+    assert json.loads((folder / "config.json").read_text())["auto_map"] == names
     shutil.rmtree(base)
     model = AutoModelForCausalLM.from_pretrained(folder, trust_remote_code=True)
     assert type(model).__name__ == "MineForCausalLM"
     assert "from_pretrained(source, trust_remote_code=True)" in (folder / "README.md").read_text()
+
+
+def settings_with_paths(base: Path) -> None:
+    """What models and tokenizers of the wild have in their settings."""
+    of_tokenizer = {"name_or_path": str(base), "tokenizer_file": str(base / "tokenizer.json")}
+    mine = {"mine": {"files": [str(base), "kept/as it is"]}}
+    for name, more in {
+        "config.json": {"_name_or_path": str(base)},
+        "generation_config.json": {"_name_or_path": str(base)},
+        "tokenizer_config.json": of_tokenizer,
+    }.items():
+        content = json.loads((base / name).read_text())
+        (base / name).write_text(json.dumps({**content, **more, **mine}))
+
+
+@pytest.mark.parametrize(
+    ("options", "adapter"), [({}, False), ({"lora": LORA}, False), ({"lora": LORA}, True)]
+)
+def test_no_file_names_a_folder_of_this_machine(
+    tmp_path: Path, tiny_model_folder: Path, options: dict[str, Any], adapter: bool
+) -> None:
+    place = tmp_path / "Meine Läufe & Größen"
+    base = Path(shutil.copytree(tiny_model_folder, place / "base model"))
+    settings_with_paths(base)
+    run = write_run(place, {"path": str(base), **options})
+    folder, done = exported(run, adapter=adapter)
+    assert done.verified.same == 6
+    for file in sorted(folder.rglob("*")):
+        content = file.read_bytes()  # weights have text in their header
+        for text in (str(place), place.name, str(tmp_path)):
+            assert text.encode() not in content, file.name
+            assert json.dumps(text)[1:-1].encode() not in content, file.name
+    if not adapter:
+        found = json.loads((folder / "config.json").read_text())["mine"]
+        assert found == {"files": ["base model", "kept/as it is"]}
+
+
+def test_code_of_its_own_is_beside_the_weights(tmp_path: Path) -> None:
+    names = {"AutoConfig": f"{tmp_path}/my model--mine.MineConfig", "AutoModel": "me/own--mine.Model"}
+    (tmp_path / "config.json").write_text(json.dumps({"auto_map": names}))
+    name_paths_in_public(tmp_path)
+    found = json.loads((tmp_path / "config.json").read_text())["auto_map"]
+    assert found == {"AutoConfig": "mine.MineConfig", "AutoModel": "me/own--mine.Model"}
+
+
+KILLED = """
+import os, signal, sys
+from rlctl.models import export as module
+from rlctl.models.export_request import request
+module.verify = lambda *a, **k: os.kill(os.getpid(), signal.SIGKILL)
+module.export(request(sys.argv[1]))
+"""
+
+
+def test_a_killed_export_leaves_nothing_under_its_name(tmp_path: Path, tiny_model_folder: Path) -> None:
+    run = write_run(tmp_path, {"path": str(tiny_model_folder)})
+    before = sorted(run.iterdir())
+    environment = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[2])}
+    ran = subprocess.run([sys.executable, "-c", KILLED, str(run)], env=environment, capture_output=True)
+    assert ran.returncode == -signal.SIGKILL
+    (left,) = set(run.iterdir()) - set(before)
+    assert left.name.startswith(".export.")
+    assert (left / "model.safetensors").is_file()
+    (left / "of-the-killed-one").write_text("")
+    folder, done = exported(run)
+    assert (done.verified.same, folder) == (6, run / "export")
+    assert "of-the-killed-one" not in done.files
+    assert sorted(run.iterdir()) == sorted([*before, folder])
 
 
 @contextmanager
