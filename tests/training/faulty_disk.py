@@ -29,6 +29,7 @@ class FaultyDisk:
         self.armed = False
         self.done: list[str] = []
         self._lock = threading.Lock()
+        self._inside = threading.local()
         sys.addaudithook(self._heard)
         synced = os.fsync
 
@@ -55,11 +56,11 @@ class FaultyDisk:
         write = getattr(owner, name)
 
         def half(*args: Any, **kwargs: Any) -> Any:
-            armed, self.armed = self.armed, False  # what it does by itself is one operation
+            self._inside.write = True  # what it does by itself is one operation
             try:
                 result = write(*args, **kwargs)
             finally:
-                self.armed = armed
+                self._inside.write = False
             try:
                 self._asked(name, str(args[place]))
             except OSError:
@@ -74,7 +75,9 @@ class FaultyDisk:
             self._asked(event, str(args[0]))
 
     def _asked(self, event: str, path: str) -> None:
-        if not self.armed or (os.path.isabs(path) and not path.startswith(self._root)):
+        if not self.armed or getattr(self._inside, "write", False):
+            return
+        if os.path.isabs(path) and not path.startswith(self._root):
             return
         with self._lock:
             self.done.append(f"{event} {path.removeprefix(self._root)}")
