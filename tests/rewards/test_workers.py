@@ -1,5 +1,6 @@
 """Hangs, crashes and odd values cost the row at fault and nothing else; no process is left behind."""
 
+import contextlib
 import os
 import signal
 import subprocess
@@ -282,3 +283,16 @@ def test_a_killed_trainer_takes_even_a_hanging_reward_with_it(tmp_path: Path, ki
     program.send_signal(kill)
     program.communicate(timeout=20)
     assert gone([pid])
+
+
+@pytest.mark.parametrize("error", [None, RuntimeError, KeyboardInterrupt])
+def test_its_end_is_the_end_of_its_processes(error: type[BaseException] | None) -> None:
+    """At once, and not when the scorer itself is forgotten."""
+    with contextlib.suppress(RuntimeError, KeyboardInterrupt), Scorer(rewards("score", workers=2)) as scorer:
+        scorer.score(Batch([""] * 4, ["a", "b", "c", "d"], group_size=2))
+        running = pids(scorer)
+        assert len(running) == 2
+        assert all(map(alive, running))
+        if error is not None:
+            raise error
+    assert not any(map(alive, running))

@@ -1,12 +1,15 @@
 """Checkpoints are complete or absent, damage is seen, and rotation keeps what it should."""
 
+import errno
+import json
+import os
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from rlctl.training import logs
-from rlctl.training.checkpoints import MANIFEST, Checkpoints, complete_or_absent
+from rlctl.training.checkpoints import MANIFEST, READABLE, Checkpoints, complete_or_absent
 from rlctl.training.logs import RunLogs
 from rlctl.training.progress import Progress
 
@@ -174,6 +177,17 @@ def test_a_final_folder_that_cannot_take_its_place_leaves_the_former(tmp_path: P
     assert [path.name for path in tmp_path.iterdir()] == ["final"]
 
 
+def test_a_full_disk_after_a_kill_between_the_two_renames_leaves_the_former(tmp_path: Path) -> None:
+    """The one before has no name then but that of the former: it gets its own again first."""
+    (tmp_path / ".final.former").mkdir()
+    (tmp_path / ".final.former/model").write_text("one")
+    with pytest.raises(OSError, match="No space left"), complete_or_absent(tmp_path / "final") as unfinished:
+        unfinished.mkdir()
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+    assert [path.name for path in tmp_path.iterdir()] == ["final"]
+    assert (tmp_path / "final/model").read_text() == "one"
+
+
 def test_logs_are_cut_to_their_lengths(tmp_path: Path) -> None:
     written = RunLogs(tmp_path)
     written.metrics(1, {"a": 1})
@@ -200,3 +214,23 @@ def test_packed_completions_are_unpacked_before_they_are_cut(
     written.cut(lengths)
     assert (tmp_path / "completions.jsonl").read_text() == '{"completion": "one"}\n'
     assert [file.name for file in tmp_path.iterdir()] == ["completions.jsonl"]
+
+
+def test_a_log_that_has_lost_the_end_of_a_line_goes_on_with_a_whole_one(tmp_path: Path) -> None:
+    written = RunLogs(tmp_path)
+    written.metrics(1, {"a": 1})
+    written.metrics(2, {"a": 2})
+    lengths = written.lengths()
+    with (tmp_path / "metrics.jsonl").open("r+") as file:
+        file.truncate(30)
+    assert "has lost" in written.cut(lengths)[0]
+    written.metrics(3, {"a": 3})
+    assert [json.loads(line)["step"] for line in (tmp_path / "metrics.jsonl").open()] == [1, 3]
+
+
+def test_others_may_read_what_a_user_lets_them_read(checkpoints: Checkpoints) -> None:
+    folder = checkpoints.prepare(1)
+    weights = folder / "model.safetensors"
+    weights.write_bytes(b"x")
+    weights.chmod(0o600)
+    assert checkpoints.commit(1, {}).path.joinpath("model.safetensors").stat().st_mode & 0o777 == READABLE

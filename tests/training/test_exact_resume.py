@@ -51,7 +51,9 @@ def half(completions, answer, **columns):
 def lucky(completions, **columns):
     import random
 
-    return [len(text) + random.random() for text in completions]
+    import numpy
+
+    return [len(text) + random.random() + numpy.random.random() for text in completions]
 '''
 BASE: dict[str, Any] = {
     "rewards": {"components": [{"type": "length", "unit": "characters"}]},
@@ -101,6 +103,12 @@ REFERENCE = {"algorithm": {"beta": 0.5}}
 ENTROPY = trl(use_adaptive_entropy=True, entropy_coef=0.1, entropy_coef_delta=0.05, entropy_target=6.9)
 FOLLOWING = merged(REFERENCE, trl(sync_ref_model=True, ref_model_sync_steps=2, ref_model_mixup_alpha=0.5))
 EVALUATED = {"data": {"eval": {"path": "train.jsonl", "limit": 2}}, "training": {"eval_steps": 2}}
+LONG = {
+    "data": {"eval": {"path": "train.jsonl", "limit": 6}},
+    "eval": {"num_samples": 16},
+    "generation": {"max_completion_length": 32},
+}
+"""Enough held-out tokens to tell a model that computes, or ends, in another way from this one."""
 LORA = {"model": {"lora": {"r": 4, "alpha": 8, "dropout": 0.1}}}
 FOUR = {"steps_per_generation": 4}
 
@@ -137,6 +145,10 @@ CASES = {
     "reward that draws lots, evaluated": Case(merged(EVALUATED, reward("lucky")), after=2, saved=2),
     "final model": Case(after=5, where="final", saved=5),
     "last evaluation": Case(EVALUATED, after=5, where="evaluated"),
+    "last evaluation in bfloat16": Case(
+        merged(LONG, {"training": {"bf16": True}}), after=5, where="evaluated", saved=5
+    ),
+    "last evaluation, other end tokens": Case(LONG, after=5, where="evaluated"),
     "epochs, and prompts left over": Case(
         {"training": {"max_steps": None, "num_epochs": 1.7, "prompts_per_step": 4}}, after=1, saved=1
     ),
@@ -162,14 +174,19 @@ EVERYTHING = merged(
 
 @pytest.fixture(scope="module")
 def models(tmp_path_factory: pytest.TempPathFactory, tiny_model_folder: Path) -> dict[str, Path]:
-    """The tiny model, one with dropout, and an adapter of it that has learnt something."""
+    """The tiny model, one with dropout, one whose config names other ends than its tokenizer, and an adapter
+    of it that has learnt something."""
     folder = tmp_path_factory.mktemp("resumed-models")
     dropout = Path(shutil.copytree(tiny_model_folder, folder / "dropout"))
     config = json.loads((dropout / "config.json").read_text())
     (dropout / "config.json").write_text(json.dumps({**config, "attention_dropout": 0.1}))
+    ends = Path(shutil.copytree(tiny_model_folder, folder / "ends"))
+    for name in ("config.json", "generation_config.json"):
+        config = json.loads((ends / name).read_text())
+        (ends / name).write_text(json.dumps({**config, "eos_token_id": [5, 6]}))
     changes = merged(merged(BASE, LORA), {"training": {"max_steps": 1}})
     adapter = train(folder, "adapter", tiny_model_folder, changes)
-    return {"plain": tiny_model_folder, "dropout": dropout, "adapter": adapter / "final"}
+    return {"plain": tiny_model_folder, "dropout": dropout, "end": ends, "adapter": adapter / "final"}
 
 
 @pytest.fixture(autouse=True, scope="module")
@@ -267,7 +284,7 @@ def test_taken_up_it_is_the_run_that_never_stopped(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     case = CASES[name]
-    model = models["dropout" if name == "dropout" else "adapter" if "adapter" in name else "plain"]
+    model = models[next((kind for kind in ("dropout", "adapter", "end") if kind in name.split()), "plain")]
     changes = merged(BASE, case.changes)
     if case.arguments:
         arguments = backend.grpo_arguments

@@ -18,6 +18,7 @@ from rlctl.cli.app import run as command
 from rlctl.training.checkpoints import Checkpoints
 from rlctl.training.faults import in_words
 from rlctl.training.saver import Saver
+from rlctl.training.trl.seams import PolicyTrainer
 
 STEPS = 3
 MIDDLE = 2
@@ -245,12 +246,16 @@ def test_no_space_for_a_log(
 ) -> None:
     expected = straight(tmp_path, tiny_model_folder)
     logs = tmp_path / "runs/small/logs"
-    with disk.failing(
-        logs,
-        errno.ENOSPC,
-        lambda k, what: file in what and Checkpoints(logs.parent / "checkpoints").steps() > [1],
-    ):
+    generate, later = PolicyTrainer._generate_single_turn, []
+
+    def generating(self: Any, *args: Any, **kwargs: Any) -> Any:
+        later.extend([True] * (self.state.global_step == MIDDLE))
+        return generate(self, *args, **kwargs)
+
+    monkeypatch.setattr(PolicyTrainer, "_generate_single_turn", generating)
+    with disk.failing(logs, errno.ENOSPC, lambda k, what: bool(later) and file in what):
         assert train(tmp_path, tiny_model_folder) == 5
+    later.clear()
     err = capfd.readouterr().err
     assert "the disk is full" in err
     assert "Traceback" not in err

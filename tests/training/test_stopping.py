@@ -6,6 +6,7 @@ import signal
 import pytest
 
 from rlctl.errors import Stopped
+from rlctl.training import stopping
 from rlctl.training.stopping import SIGNALS, StopSignals
 
 
@@ -60,3 +61,18 @@ def test_alone_is_polled_inside_and_agreed_upon_at_its_end() -> None:
             reached = True
         assert not reached
         assert met == [["SIGTERM"]]
+
+
+def test_a_terminal_that_closes_is_one_request(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It sends SIGHUP more than once, however far apart; any other second signal ends at once."""
+    ended: list[int] = []
+    monkeypatch.setattr(stopping, "_end_at_once", ended.append)  # it would be this process's end
+    monkeypatch.setattr(stopping, "SAME_REQUEST", 0.0)
+    with StopSignals() as stop:
+        stop.defer()
+        for number in (signal.SIGHUP, signal.SIGHUP, signal.SIGHUP):
+            os.kill(os.getpid(), number)
+        assert stop.requested is signal.SIGHUP
+        assert ended == []
+        os.kill(os.getpid(), signal.SIGTERM)
+        assert ended == [signal.SIGTERM]
