@@ -176,6 +176,17 @@ def doctor(as_json: Json = False) -> None:
     run(as_json=as_json)
 
 
+def _reported(error: Exception, *, as_json: bool, verbose: bool) -> int:
+    from rlctl.cli.failures import exit_code, report
+
+    try:
+        return report(error, as_json=as_json, verbose=verbose)
+    except OSError:  # the terminal is gone
+        for descriptor in (1, 2):
+            os.dup2(os.open(os.devnull, os.O_WRONLY), descriptor)
+        return exit_code(error)
+
+
 def main() -> None:
     """Entry point of the `rlctl` command."""
     sys.exit(run(sys.argv[1:]))
@@ -183,7 +194,7 @@ def main() -> None:
 
 def run(arguments: list[str]) -> int:
     """Run one command line and return its exit code; errors are printed, never raised."""
-    from rlctl.cli.failures import EXIT_INTERRUPTED, report
+    from rlctl.cli.failures import EXIT_INTERRUPTED
 
     as_json = "--json" in arguments
     verbose = not {"-v", "--verbose"}.isdisjoint(arguments)
@@ -194,7 +205,7 @@ def run(arguments: list[str]) -> int:
         os.dup2(os.open(os.devnull, os.O_WRONLY), 1)  # or the interpreter complains while it closes stdout
         return 1
     except Exception as error:
-        return report(error, as_json=as_json, verbose=verbose)
+        return _reported(error, as_json=as_json, verbose=verbose)
     if code == EXIT_INTERRUPTED:
         typer.echo("interrupted", err=True)
     return code if isinstance(code, int) else 0

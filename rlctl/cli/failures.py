@@ -25,7 +25,7 @@ def report(error: BaseException, *, as_json: bool, verbose: bool) -> int:
         error = usage_error(error)
     elif verbose:
         typer.echo("".join(traceback.format_exception(error)).rstrip(), err=True)
-    code = error.exit_code if isinstance(error, RlctlError) else EXIT_BUG
+    code = exit_code(error)
     if as_json:
         print_json(stopped(error) if isinstance(error, Stopped) else {"error": document(error, code)})
     if isinstance(error, ConfigError):
@@ -37,6 +37,11 @@ def report(error: BaseException, *, as_json: bool, verbose: bool) -> int:
         mark = typer.style("error:", fg=typer.colors.RED) if sys.stderr.isatty() else "error:"
         typer.echo(f"{mark} {_in_words(error, verbose)}", err=True)
     return code
+
+
+def exit_code(error: BaseException) -> int:
+    """The code that belongs to an error; of one that is not ours, that of a bug."""
+    return error.exit_code if isinstance(error, RlctlError) else EXIT_BUG
 
 
 def _in_words(error: BaseException, verbose: bool) -> str:

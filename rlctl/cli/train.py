@@ -26,10 +26,10 @@ def run(
     if output_dir is not None:
         overrides = [*overrides, f"run.output_dir={json.dumps(output_dir)}"]
     config = load_config(path, overrides)
+    if resume and _is_finished(config, as_json=as_json, quiet=quiet):
+        return
     if dry_run:
         _print_plan(config, resume=resume, as_json=as_json)
-        return
-    if resume and _is_finished(config, as_json=as_json, quiet=quiet):
         return
     from rlctl.training.stopping import StopSignals
 
@@ -81,10 +81,13 @@ def _point(config: Config) -> Any:
     from rlctl.training.resume import allowed_changes, read_record
 
     folder = folder_of(config)
-    if read_record(folder) is None:
+    record = read_record(folder)
+    if record is None:
         return None
-    allowed_changes(folder, config)
-    point, damaged = Checkpoints(folder / "checkpoints").newest()
+    checkpoints = Checkpoints(folder / "checkpoints")
+    checkpoints.run = record.get("id")
+    point, damaged = checkpoints.newest()
+    allowed_changes((folder if point is None else point.path) / "config.yaml", config)
     print_lines(*(f"damaged, and not used: {one}" for one in damaged))
     return point
 

@@ -23,6 +23,11 @@ CHUNK = 2**20
 THREADS = 8
 """Files that are forced to the disk at a time, which the disk then does as one."""
 
+_MASK = os.umask(0o077)
+os.umask(_MASK)
+READABLE = 0o666 & ~_MASK
+"""Mode of every file, as a user has set it; safetensors would keep the weights to the owner."""
+
 
 @dataclass(frozen=True)
 class Checkpoint:
@@ -50,11 +55,14 @@ class Checkpoints:
     Args:
         folder: The folder; made with the first checkpoint.
         limit: Checkpoints to keep; None for all.
+
+    `run` is the identity of the run that they must be of; None for any.
     """
 
     def __init__(self, folder: Path, limit: int | None = None) -> None:
         self.folder = folder
         self.limit = limit
+        self.run: str | None = None
 
     def steps(self) -> list[int]:
         """Steps of the checkpoints that have a folder, ascending; whether they are sound is not looked at."""
@@ -89,6 +97,8 @@ class Checkpoints:
         """
         unfinished = self.unfinished(step)
         files = sorted(file for file in unfinished.rglob("*") if file.is_file())
+        for file in files:
+            file.chmod(READABLE)
         with ThreadPoolExecutor(THREADS) as pool:
             synced = [pool.submit(_sync, file) for file in files]
             found = list(pool.map(_describe, files))
@@ -133,6 +143,8 @@ class Checkpoints:
             files: dict[str, dict[str, Any]] = manifest["files"]
             if manifest["step"] != step:
                 return f"it is the checkpoint of step {manifest['step']}"
+            if self.run is not None and manifest.get("run") != self.run:
+                return "it is of another run"
         except FileNotFoundError:
             return f"it has no {MANIFEST}"
         except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
@@ -205,6 +217,9 @@ def complete_or_absent(folder: Path, *, main: bool = True) -> Iterator[Path]:
     try:
         yield unfinished
         if main:
+            for path in unfinished.rglob("*"):
+                if path.is_file():
+                    path.chmod(READABLE)
             sync([*unfinished.rglob("*"), unfinished])
             if folder.exists():
                 folder.rename(former)

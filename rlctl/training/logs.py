@@ -65,6 +65,7 @@ class RunLogs:
             size = file.stat().st_size if file.exists() else 0
             if size < length:
                 short.append(f"{file} has lost {length - size:,} bytes")
+                _cut_half_a_line(file)
             elif size > length:
                 os.truncate(file, length)
         return short
@@ -84,6 +85,11 @@ class RunLogs:
         if self.main:
             with (self.folder / name).open("a", encoding="utf-8") as file:
                 file.writelines(json.dumps(row, ensure_ascii=False, allow_nan=False) + "\n" for row in rows)
+
+
+def _cut_half_a_line(file: Path) -> None:
+    if file.exists():
+        os.truncate(file, file.read_bytes().rfind(b"\n") + 1)
 
 
 def _packed(path: Path) -> Path:

@@ -8,6 +8,7 @@ from typing import Any
 from rlctl.config.config import Config
 from rlctl.config.load import load_config
 from rlctl.errors import CheckpointError, ConfigError, Problem, UsageError, dotted
+from rlctl.training.checkpoints import Checkpoints
 from rlctl.training.place import LOCK
 
 FREE = (
@@ -36,18 +37,17 @@ def changes(before: Config, now: Config) -> list[Change]:
     return [change for change in pairs if change[0] != PLACE]
 
 
-def allowed_changes(folder: Path, now: Config) -> list[Change]:
-    """What has changed since the run began, where a run can go on with it.
+def allowed_changes(file: Path, now: Config) -> list[Change]:
+    """What has changed since the run was what a config says, where it can go on with that.
 
     Args:
-        folder: The run's folder.
+        file: The config of the checkpoint to go on from, or of the run where it has none.
         now: The config to go on with.
 
     Raises:
         ConfigError: Other keys have changed; each is a problem.
         CheckpointError: The run's own config cannot be read.
     """
-    file = folder / "config.yaml"
     try:
         before = load_config(file)
     except ConfigError as error:
@@ -69,6 +69,13 @@ def allowed_changes(folder: Path, now: Config) -> list[Change]:
             ]
         )
     return found
+
+
+def config_of(folder: Path) -> Path:
+    """The config that a run is to be held against: of its newest checkpoint, else its own."""
+    checkpoints = Checkpoints(folder / "checkpoints")
+    files = [checkpoints.path(step) / "config.yaml" for step in checkpoints.steps()[::-1]]
+    return next((file for file in files if file.exists()), folder / "config.yaml")
 
 
 def read_record(folder: Path) -> dict[str, Any] | None:
@@ -101,7 +108,7 @@ def is_finished(folder: Path, config: Config) -> bool:
     if record is None or record.get("status") != "done" or not (folder / "final").is_dir():
         return False
     length = {("training", "max_steps"), ("training", "num_epochs")}
-    return not any(path in length for path, _, _ in allowed_changes(folder, config))
+    return not any(path in length for path, _, _ in allowed_changes(config_of(folder), config))
 
 
 def summary_of(folder: Path) -> dict[str, Any]:

@@ -7,14 +7,17 @@ end of every step, and leaves a status in `run.json`. Only the main process writ
 import shutil
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
+from uuid import uuid4
 
 from filelock import FileLock
 
 from rlctl.config.config import Config
 from rlctl.config.dump import to_yaml
 from rlctl.errors import CheckpointError, RlctlError, Stopped, TrainingError, UsageError
+from rlctl.registry import did_you_mean
 from rlctl.training import resume as going_on
 from rlctl.training.checkpoints import Checkpoint, Checkpoints, replace_text, sync, write_json
 from rlctl.training.faults import disk_full, explain, in_words
@@ -30,6 +33,12 @@ from rlctl.training.together import Together
 def _inexact(entry: dict[str, Any]) -> str:
     words = ", ".join(entry["changed"])
     return f"going on after step {entry['step']}, no longer exactly as without a stop: {words}"
+
+
+def _near(path: Path) -> str:
+    names = [one.name for one in path.parent.glob("*/")] if path.parent.is_dir() else []
+    hint = did_you_mean(path.name, names)
+    return f" ({hint})" if hint else ""
 
 
 class Run:
@@ -73,7 +82,7 @@ class Run:
         self._changes: list[going_on.Change] = []
         self._lock: FileLock | None = None
         self._news: str | None = None
-        self._repeated: list[str] = []
+        self._damaged: list[str] = []
         self._begun = False
 
     @property
@@ -86,8 +95,12 @@ class Run:
         return self
 
     def _open(self) -> Checkpoint | None:
-        if not (self._resume and self.path.is_dir()):
-            (refuse_unwritable(self.path) if self._resume else refuse_existing(self.config))
+        if not self._resume:
+            refuse_existing(self.config)
+            return None
+        if not self.path.is_dir():
+            refuse_unwritable(self.path)
+            self.tell(f"no run {self.path.name!r} yet: starting at step 0{_near(self.path)}")
             return None
         try:
             self._lock = lock(self.path)
@@ -103,17 +116,20 @@ class Run:
         self._former = going_on.read_record(self.path)
         if self._former is None:
             return None
-        if (self.path / "config.yaml").exists():
-            self._changes = going_on.allowed_changes(self.path, self.config)
+        self.saver.checkpoints.run = self._former.get("id")
         point, damaged = self.saver.checkpoints.newest()
-        for one in damaged:
-            self.tell(f"damaged, and not used: {one}")
+        config = (self.path if point is None else point.path) / "config.yaml"
+        if config.exists():
+            self._changes = going_on.allowed_changes(config, self.config)
+        self._damaged = damaged
         if damaged and point is None:
             raise CheckpointError(
-                "no checkpoint of this run is sound",
+                "\n  ".join(["no checkpoint of this run can be used", *damaged]),
                 where=str(self.path),
-                hint="Begin another run (--set run.name=NAME), or remove the folder.",
+                hint="Mend one of them, begin another run (--set run.name=NAME), or remove the folder.",
             )
+        for one in damaged:
+            self.tell(f"damaged, and not used: {one}")
         if point is None and self.final.exists():
             raise UsageError(
                 "this run is done, and has no checkpoint to go on from",
@@ -152,7 +168,7 @@ class Run:
                 self.path.mkdir()  # of two runs that start together with one name, one gets the folder
                 made = True
                 self._lock = lock(self.path)
-            self._write_start({**provenance(self.config), "start": now(), **record})
+            self._write_start({**provenance(self.config), "id": uuid4().hex, "start": now(), **record})
         except FileExistsError:
             raise name_taken(self.path) from None
         except OSError as error:
@@ -166,10 +182,12 @@ class Run:
             if self.point is not None:  # what was done so far was done with what it has of then
                 old = self._former.items()
                 self.record = {name: value for name, value in old if name not in ("end", "error", "step")}
+                self.record.setdefault("id", found["id"])
             self._former_lives(found)
         self.record |= {"status": "running", "process": process()}
         self._write_record()
-        replace_text(self.path / "config.yaml", to_yaml(self.config), synced=True)
+        self.saver.config, self.saver.run = to_yaml(self.config), self.record["id"]
+        replace_text(self.path / "config.yaml", self.saver.config, synced=True)
         self.logs.folder.mkdir(exist_ok=True)
         sync([self.path, self.path.parent])
         lengths = dict.fromkeys(self.logs.lengths(), 0) if self.point is None else self.point.about["logs"]
@@ -177,8 +195,6 @@ class Run:
             self.note(f"warning: {missing} since {self.point.name if self.point else 'the start'}")
         self.saver.checkpoints.clear()
         self.saver.checkpoints.set_aside(after=self.point.step if self.point else -1)
-        for words in self._repeated:
-            self.logs.text(words)
         if self._news:
             self.note(self._news)
 
@@ -189,10 +205,9 @@ class Run:
         others = differences(self._former, found) if self.point else []
         changed = [*going_on.describe(self._changes), *others]
         entry = {"time": found["start"], "step": step, "command": found["command"], "changed": changed}
-        former = self._former.get("resumed", [])
-        self.record = {**self.record, "resumed": [*former, entry]}
-        if self.point is not None:  # the log is cut back to what it was at this checkpoint
-            self._repeated = [_inexact(one) for one in former if one["changed"] and one["step"] >= step]
+        if self._damaged:
+            entry["damaged"] = self._damaged
+        self.record = {**self.record, "resumed": [*self._former.get("resumed", []), entry]}
         if self.point is None:
             self.tell("no checkpoint yet: starting at step 0")
         elif changed:
@@ -259,6 +274,7 @@ class Run:
                 f"{stopped.message} before the first step was done: nothing to save",
                 hint="The same command with --resume begins again at step 0.",
             )
+        self.tell(f"{stopped.message}: saving; a second signal ends at once")
         self._tell_of(self.saver.settle())
         if (fault := self.saver.save()) is not None and self.saver.saved != step:
             return TrainingError(

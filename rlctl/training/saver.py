@@ -29,6 +29,7 @@ class Saver:
         progress: What the run has reached; tells which checkpoint is the best.
         together: The processes; each adds its own state.
 
+    `config` is the YAML of the run, and `run` its identity; both belong to every checkpoint.
     `parts` holds what has state, by name (see `state.Stateful`). `write` writes what only the
     algorithm knows, weights and optimizer, to a folder; every process calls it. `saved` is the step of the
     newest checkpoint, `tried` that of the last try; `whole` is whether weights and states are of one moment.
@@ -42,6 +43,8 @@ class Saver:
         self.progress = progress
         self.together = together
         self.parts: dict[str, Any] = {"progress": progress}
+        self.config = ""
+        self.run = ""
         self.write: Callable[[Path], None] = _nothing
         self.step = 0
         self.saved: int | None = None
@@ -152,6 +155,8 @@ class Saver:
             self.write(folder)
             folder.mkdir(parents=True, exist_ok=True)
             save(self._states, folder / self._file)
+        if self.together.main:
+            (folder / "config.yaml").write_text(self.config, encoding="utf-8")
 
     def _leave_to_the_disk(self) -> None:
         if self.together.main:
@@ -162,7 +167,8 @@ class Saver:
     def _finish(self, step: int, lengths: dict[str, int], best: int | None) -> Exception | None:
         """Force it to the disk, give it its place, remove older ones; returns why these are still there."""
         self.logs.sync()
-        self.checkpoints.commit(step, {"logs": lengths, "processes": self.together.processes})
+        about = {"run": self.run, "logs": lengths, "processes": self.together.processes}
+        self.checkpoints.commit(step, about)
         try:
             self._rotate(best)
         except OSError as error:

@@ -17,7 +17,7 @@ from typing import Any, Self
 from rlctl.errors import Stopped
 
 SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGUSR1, signal.SIGHUP)
-SAME_REQUEST = 0.5
+SAME_REQUEST = 1.0
 """Seconds in which one request may arrive twice: from the terminal, and from a launcher that hands it on."""
 
 
@@ -26,7 +26,8 @@ class StopSignals:
 
     A SIGHUP that is ignored, as under nohup, stays so.
 
-    Until `defer` is called there is nothing to save, and a signal raises `Stopped` where it arrives.
+    Until `defer` is called there is nothing to save, and a signal raises `Stopped` where it arrives; whatever
+    an import or a library makes of that, it leaves as `Stopped`. May be entered again inside itself.
     """
 
     def __init__(self) -> None:
@@ -36,9 +37,11 @@ class StopSignals:
         self._alone = 0
         self._exchange: Callable[[list[Any]], list[Any]] | None = None
         self._former: dict[signal.Signals, Any] = {}
+        self._depth = 0
 
     def __enter__(self) -> Self:
-        if threading.current_thread() is threading.main_thread():
+        self._depth += 1
+        if self._depth == 1 and threading.current_thread() is threading.main_thread():
             under_nohup = signal.getsignal(signal.SIGHUP) is signal.SIG_IGN
             heeded = [one for one in SIGNALS if not (one == signal.SIGHUP and under_nohup)]
             self._former = {number: signal.signal(number, self._arrived) for number in heeded}
@@ -47,9 +50,19 @@ class StopSignals:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
+        self._depth -= 1
+        if self._depth:
+            return
         for number, handler in self._former.items():
             signal.signal(number, handler)
         self._former = {}
+        if isinstance(error, Exception) and not isinstance(error, Stopped) and not self._deferred:
+            self.check_before()
+
+    def check_before(self) -> None:
+        """Raise `Stopped` if a signal came before there was anything to save."""
+        if self.requested is not None:
+            raise Stopped(f"stopped by {self.requested.name} before the first step") from None
 
     def defer(self, exchange: Callable[[list[Any]], list[Any]] | None = None) -> None:
         """From now on there is something to save: signals wait for the next poll.
@@ -102,7 +115,7 @@ class StopSignals:
         self.requested = signal.Signals(number)
         self._requested_at = time.monotonic()
         if not self._deferred:
-            raise Stopped(f"stopped by {self.requested.name} before the first step")
+            self.check_before()
 
 
 def _end_at_once(number: int) -> None:

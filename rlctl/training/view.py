@@ -1,7 +1,7 @@
 """What a person sees of a run: a live view in a terminal, plain lines elsewhere, nothing with --quiet."""
 
 from collections import deque
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from itertools import pairwise
 from typing import Any
 
@@ -76,7 +76,7 @@ class View:
         )
         self.progress.add_task("steps", total=total, completed=done)
         self.live = Live(Group(self.progress), console=self.console, refresh_per_second=4, transient=True)
-        self.live.start()
+        self._try(self.live.start)
 
     def advance(self, step: int) -> None:
         """A step is done."""
@@ -90,7 +90,7 @@ class View:
         if self.quiet:
             return
         if self.live is not None and self.progress is not None:
-            self.live.update(Group(self.progress, self._table(metrics)))
+            self._try(self.live.update, Group(self.progress, self._table(metrics)))
         else:
             self._print(self.line(step, metrics), markup=False, highlight=False, soft_wrap=True)
 
@@ -106,7 +106,7 @@ class View:
     def end(self) -> None:
         """No more steps; leave the terminal as it was."""
         if self.live is not None:
-            self.live.stop()
+            self._try(self.live.stop)
             self.live = self.progress = None
 
     def table(self, title: str, columns: list[str], rows: list[list[str]]) -> None:
@@ -121,10 +121,12 @@ class View:
         self._print(table)
 
     def _print(self, *content: Any, **how: Any) -> None:
-        if self.quiet:
-            return
+        if not self.quiet:
+            self._try(self.console.print, *content, **how)
+
+    def _try(self, show: Callable[..., Any], *content: Any, **how: Any) -> None:
         try:
-            self.console.print(*content, **how)
+            show(*content, **how)
         except (OSError, SystemExit):  # the terminal, or a pipe's reader, is gone: no reason to end a run
             self.quiet = True
 

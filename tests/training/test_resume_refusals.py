@@ -202,7 +202,7 @@ def test_all_are_damaged(run: Path, capfd: pytest.CaptureFixture) -> None:
     damage(run / "checkpoints/checkpoint-2", "flipped")
     before = tree(run)
     assert resume(run) == 3
-    assert "no checkpoint of this run is sound" in capfd.readouterr().err
+    assert "no checkpoint of this run can be used" in capfd.readouterr().err
     assert [name for name in tree(run) if name != ".lock"] == [name for name in before if name != ".lock"]
 
 
@@ -214,9 +214,32 @@ def test_no_run_and_a_run_that_cannot_be_read(run: Path, capfd: pytest.CaptureFi
     assert resume(run) == 2
     assert "this is no run: it holds" in capfd.readouterr().err
     (run / "run.json").write_text('{"status": "running"}')
+    shutil.rmtree(run / "checkpoints")
+    shutil.rmtree(run / "final", ignore_errors=True)
     (run / "config.yaml").write_text("nonsense: true")
     assert resume(run) == 3
     assert "the config of this run cannot be read" in capfd.readouterr().err
+
+
+def test_the_runs_own_config_is_no_way_around_a_refusal(run: Path, capfd: pytest.CaptureFixture) -> None:
+    """What counts is the config in the checkpoint, whatever became of the one beside it."""
+    own = run / "config.yaml"
+    text = own.read_text()
+    rate = next(line for line in text.splitlines() if "learning_rate:" in line)
+    own.write_text(text.replace(rate, "  learning_rate: 0.5"))
+    assert command(["train", str(own), "--resume", "--quiet"]) == 2
+    assert "training.learning_rate: " in capfd.readouterr().err
+    own.unlink()
+    assert resume(run, "--set", "training.learning_rate=0.5") == 2
+    assert resume(run) == 0
+    assert rate in own.read_text().splitlines()
+
+
+def test_a_checkpoint_of_another_run_is_not_used(run: Path, capfd: pytest.CaptureFixture) -> None:
+    record = json.loads((run / "run.json").read_text())
+    (run / "run.json").write_text(json.dumps({**record, "id": "another"}))
+    assert resume(run) == 3
+    assert "it is of another run" in "".join(capfd.readouterr())
 
 
 def test_one_process_at_a_time(run: Path, capfd: pytest.CaptureFixture) -> None:

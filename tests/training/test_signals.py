@@ -229,7 +229,7 @@ def commit(self, step, about):
         children = open(f"/proc/{os.getpid()}/task/{os.getpid()}/children").read()
         print("children", children, flush=True)
         os.kill(os.getpid(), signal.SIGTERM)
-        time.sleep(1)  # the main thread heeds it, and waits for this one
+        time.sleep(1.5)  # the main thread heeds it, and waits for this one
         os.kill(os.getpid(), signal.SIGTERM)
         time.sleep(30)
     return sync(self, step, about)

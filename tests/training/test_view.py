@@ -77,3 +77,10 @@ def test_a_run_that_goes_on_starts_where_it_was() -> None:
     view.end()
     assert "step 3/4" in out.getvalue()
     assert "▁█▅" in out.getvalue()
+
+
+def test_a_live_view_whose_terminal_is_gone_does_not_end_the_run() -> None:
+    view = View(Console(file=GoneTerminal(), force_terminal=True))
+    view.begin(4, ["correct"])
+    view.step(1, {"train/reward": 0.25})
+    view.end()
