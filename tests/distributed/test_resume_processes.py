@@ -12,6 +12,8 @@ import pytest
 import yaml
 from same_runs import differences, learnt
 
+from rlctl.training.checkpoints import Checkpoints
+
 REWARDS = '''
 import os
 import signal
@@ -36,6 +38,10 @@ class Novelty:
         return scores
 
     def state_dict(self):
+        if self.batches == 3 and os.environ["RANK"] == "1":
+            told = at_the_state(os.environ.get("END_BY"))
+            if told is not None:
+                return told
         return {"seen": self.seen, "batches": self.batches}
 
     def load_state_dict(self, state):
@@ -50,7 +56,17 @@ def end(by):
         os.kill(os.getpid(), signal.SIGTERM)
     elif by == "SIGKILL of one process":
         os.kill(os.getpid(), signal.SIGKILL)
+
+
+def at_the_state(by):
+    if by == "SIGTERM as a reward tells its state":
+        os.kill(os.getppid(), signal.SIGTERM)
+        time.sleep(1)
+    elif by == "a state that is no plain data":
+        return {"batches": object()}
 '''
+"""`END_BY` also names what happens while the state of the third batch is told; the parent of a reward in
+a process of its own is the run."""
 
 
 @dataclass(frozen=True)
@@ -154,6 +170,28 @@ def test_it_goes_on_as_if_nothing_had_happened(end_by: str, place: Place) -> Non
     code, printed = place.run(name, "--resume")
     assert code == 0, printed
     assert f"going on after step {steps[-1].partition('-')[2]}" in printed
+    assert differences(place.never, run) == []
+
+
+@pytest.mark.full
+@pytest.mark.parametrize(
+    ("end_by", "steps"),
+    [("SIGTERM as a reward tells its state", [3, 5]), ("a state that is no plain data", [3])],
+)
+def test_all_processes_save_the_same_moment(end_by: str, steps: list[int], place: Place) -> None:
+    name = end_by.replace(" ", "-")
+    config = yaml.safe_load(place.config.read_text())
+    config["rewards"]["components"][0]["isolate"] = True
+    own = Place(place.config.with_name(f"{name}.yaml"), place.never, place.processes)
+    own.config.write_text(yaml.safe_dump(config))
+    code, printed = own.run(name, end_by=end_by)
+    assert code != 0, printed
+    run = place.never.with_name(name)
+    checkpoints = Checkpoints(run / "checkpoints")
+    assert checkpoints.steps() == steps, printed
+    assert [checkpoints.fault(step) for step in steps] == [None] * len(steps)
+    code, printed = own.run(name, "--resume")
+    assert code == 0, printed
     assert differences(place.never, run) == []
 
 
