@@ -26,6 +26,7 @@ import rlctl
 from rlctl.cli.app import run as command
 from rlctl.config.load import config_from_dict
 from rlctl.errors import Stopped
+from rlctl.training import stopping
 from rlctl.training.checkpoints import Checkpoints
 from rlctl.training.stopping import StopSignals
 from rlctl.training.trl import grpo as backend
@@ -358,12 +359,12 @@ def test_a_model_object_is_free_after_a_stop(
 SLOWLY = """
 import sys, time
 from rlctl.cli.app import run
-from rlctl.training import checkpoints
+from rlctl.training import checkpoints, stopping
 
 commit = checkpoints.Checkpoints.commit
 
 def slow(self, step, about):
-    time.sleep(1.5)
+    time.sleep(stopping.SAME_REQUEST + 2)
     return commit(self, step, about)
 
 checkpoints.Checkpoints.commit = slow
@@ -392,7 +393,7 @@ def test_a_terminal_that_closes(tmp_path: Path, tiny_model_folder: Path) -> None
             os.read(terminal, 1000)
     process = json.loads((run / "run.json").read_text())["process"]["pid"]
     os.close(terminal)
-    time.sleep(0.8)
+    time.sleep(stopping.SAME_REQUEST + 0.5)
     subprocess.run(["kill", "-HUP", str(process)], check=False)
     while json.loads((run / "run.json").read_text())["status"] == "running":
         assert time.monotonic() < deadline
