@@ -386,7 +386,7 @@ def test_a_terminal_that_closes(tmp_path: Path, tiny_model_folder: Path) -> None
     if shell == 0:
         os.execvp("bash", ["bash", "--norc", "-i"])
     os.write(terminal, f"{shlex.join(words)}\n".encode())
-    deadline = time.monotonic() + 60
+    deadline = time.monotonic() + 180
     while not Checkpoints(run / "checkpoints").steps():
         assert time.monotonic() < deadline
         if select.select([terminal], [], [], 0.05)[0]:
