@@ -239,7 +239,6 @@ class PolicyTrainer(GRPOTrainer):
         self.state.num_input_tokens_seen = state["tokens"]
         self.state.compute_steps(self.args, self.state.max_steps)  # the cadence may be another one now
         self.entropy_coef, self._last_world_entropy = state["entropy"]
-        self._bounded = self.state.global_step
 
     def _load_optimizer_and_scheduler(self, checkpoint: str | None) -> None:
         super()._load_optimizer_and_scheduler(checkpoint)
