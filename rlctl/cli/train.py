@@ -2,12 +2,14 @@
 
 import json
 import os
+from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 from rlctl.cli.output import console, print_json, print_lines, stdout_kept_for
 from rlctl.config.config import Config
 from rlctl.config.plan import Plan, make_plan
-from rlctl.errors import UsageError
+from rlctl.errors import ConfigError, Problem, UsageError, dotted
 
 
 def run(
@@ -26,6 +28,8 @@ def run(
     if output_dir is not None:
         overrides = [*overrides, f"run.output_dir={json.dumps(output_dir)}"]
     config = load_config(path, overrides)
+    if resume:
+        _refuse_changes(config, path, overrides)
     if resume and _is_finished(config, as_json=as_json, quiet=quiet):
         return
     if dry_run:
@@ -39,6 +43,38 @@ def run(
         result = train(config, resume=resume, console=console(stderr=as_json), quiet=quiet, stop=stop)
     if as_json:
         print_json(result.summary)
+
+
+def _refuse_changes(config: Config, path: str, overrides: list[str]) -> None:
+    """Say at once, with its place, what a run cannot go on with.
+
+    Raises:
+        ConfigError: A key has changed that must not.
+    """
+    from rlctl.config.yaml_marks import parse
+    from rlctl.training.place import folder_of
+    from rlctl.training.resume import allowed_changes, config_of, read_record
+
+    folder = folder_of(config)
+    if not folder.is_dir() or read_record(folder) is None or not config_of(folder).exists():
+        return
+    try:
+        allowed_changes(config_of(folder), config)
+    except ConfigError as error:
+        lines = parse(Path(path).read_text(encoding="utf-8"), path).lines
+        raise ConfigError([_placed(one, path, lines, overrides) for one in error.problems]) from None
+
+
+def _placed(problem: Problem, path: str, lines: dict[Any, int], overrides: list[str]) -> Problem:
+    """A problem of a resolved config, with the override or the line of the file that it comes from."""
+    key = dotted(problem.path)
+    given = [one for one in overrides if key.startswith(one.partition("=")[0])]
+    if given:
+        return replace(problem, file=f"--set {given[-1]}")
+    known = (
+        lines[problem.path[:end]] for end in range(len(problem.path), 0, -1) if problem.path[:end] in lines
+    )
+    return replace(problem, file=path, line=next(known, None))
 
 
 def _is_finished(config: Config, *, as_json: bool, quiet: bool) -> bool:

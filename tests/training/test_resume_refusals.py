@@ -228,9 +228,11 @@ def test_the_runs_own_config_is_no_way_around_a_refusal(run: Path, capfd: pytest
     rate = next(line for line in text.splitlines() if "learning_rate:" in line)
     own.write_text(text.replace(rate, "  learning_rate: 0.5"))
     assert command(["train", str(own), "--resume", "--quiet"]) == 2
-    assert "training.learning_rate: " in capfd.readouterr().err
+    line = text.splitlines().index(rate) + 1
+    assert f"{own}:{line}: training.learning_rate: " in capfd.readouterr().err
     own.unlink()
     assert resume(run, "--set", "training.learning_rate=0.5") == 2
+    assert "--set training.learning_rate=0.5: training.learning_rate: 0.001" in capfd.readouterr().err
     assert resume(run) == 0
     assert rate in own.read_text().splitlines()
 
