@@ -30,17 +30,6 @@ from rlctl.training.stopping import StopSignals
 from rlctl.training.together import Together
 
 
-def _inexact(entry: dict[str, Any]) -> str:
-    words = ", ".join(entry["changed"])
-    return f"going on after step {entry['step']}, no longer exactly as without a stop: {words}"
-
-
-def _near(path: Path) -> str:
-    names = [one.name for one in path.parent.glob("*/")] if path.parent.is_dir() else []
-    hint = did_you_mean(path.name, names)
-    return f" ({hint})" if hint else ""
-
-
 class Run:
     """A run's folder, open for writing.
 
@@ -368,3 +357,14 @@ class Run:
             return full
         message = f"cannot write here ({error.strerror})"
         return UsageError(message, where=str(error.filename or self.path), hint=ELSEWHERE)
+
+
+def _inexact(entry: dict[str, Any]) -> str:
+    words = ", ".join(entry["changed"])
+    return f"going on after step {entry['step']}, no longer exactly as without a stop: {words}"
+
+
+def _near(path: Path) -> str:
+    names = [one.name for one in path.parent.glob("*/")] if path.parent.is_dir() else []
+    hint = did_you_mean(path.name, names)
+    return f" ({hint})" if hint else ""
