@@ -59,9 +59,13 @@ def section_lines(section: type[Section], path: str) -> list[str]:
             if issubclass(below, Component):
                 lines += ["", f"The types of `{path}.{key.name}` are in [Rewards](rewards.md)."]
                 break
+            heading = f"### `{path}.{key.name}`"
+            if below in [field.annotation for field in Config.model_fields.values()]:
+                lines += ["", heading, "", f"The keys of [`{key.name}`](#{key.name})."]
+                continue
             lines += [
                 "",
-                f"### `{path}.{key.name}`",
+                heading,
                 "",
                 sentence(below.__doc__),
                 "",

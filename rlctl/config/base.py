@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Annotated, Any
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, ValidationInfo
+from pydantic.fields import FieldInfo
 from pydantic_core import PydanticCustomError
 
 from rlctl import registry
@@ -21,7 +22,13 @@ class Section(BaseModel):
         allow_inf_nan=False,
         use_attribute_docstrings=True,
         validate_default=True,
+        serialize_by_alias=True,
     )
+
+
+def fields_of(cls: type[BaseModel]) -> dict[str, FieldInfo]:
+    """The keys of a section as a YAML has them (`pass` is no name that Python allows), in order."""
+    return {field.alias or name: field for name, field in cls.model_fields.items()}
 
 
 class FromCommandLine(str):

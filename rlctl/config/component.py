@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from typing import Annotated, Any, ClassVar, Literal
 
-from pydantic import Field, field_validator, model_validator
+from pydantic import AfterValidator, Field, field_validator, model_validator
 
 from rlctl.config.base import Section
 from rlctl.rewards.conditions import parse
@@ -12,6 +12,15 @@ from rlctl.rewards.transforms import Transform
 Normalize = Literal["none", "group_std", "batch_std", "batch_min_max", "batch_mean"]
 RewardFunction = Callable[..., Any]
 """`reward(completions: list[str], **columns) -> list[float | None | Invalid]`, as in TRL."""
+
+
+def _condition(text: str) -> str:
+    parse(text)
+    return text
+
+
+ConditionText = Annotated[str, AfterValidator(_condition)]
+"""A condition on a number, e.g. `>=1`."""
 
 LOG_NAMES = frozenset(
     [
@@ -51,7 +60,7 @@ class Component(Section):
     """Maps the raw score before anything else is done with it."""
     normalize: Normalize = "none"
     """Rescale over group or batch, after the transform; `batch_*` makes scores depend on batch mates."""
-    gate: dict[str, str] | None = None
+    gate: dict[str, ConditionText] | None = None
     """Count this part only where other parts' raw scores satisfy a condition, e.g. `{correct: ">=1"}`."""
 
     needs_worker: ClassVar[bool] = False
@@ -73,13 +82,6 @@ class Component(Section):
             raise ValueError(f"the logs use the name {name!r} for something else; choose another")
         return name
 
-    @field_validator("gate")
-    @classmethod
-    def _conditions(cls, gate: dict[str, str] | None) -> dict[str, str] | None:
-        for condition in (gate or {}).values():
-            parse(condition)
-        return gate
-
     def columns(self) -> tuple[str, ...]:
         """Columns of the data that this reward reads."""
         return ()
@@ -87,6 +89,17 @@ class Component(Section):
     def bounds(self) -> tuple[float, float] | None:
         """Lowest and highest raw score; None where that is not known."""
         return None
+
+    def answer(self, completion: str) -> str | None:
+        """What a completion answers, in a form in which equal answers are equal; a majority vote counts them.
+
+        Cheap: it runs in the process that asks. None where there is no answer, or this type knows of none.
+        """
+        return None
+
+    def knows_answers(self) -> bool:
+        """Whether this type says what a completion answers, beside how good that is."""
+        return type(self).answer is not Component.answer
 
     def notes(self) -> tuple[str, ...]:
         """What `rlctl check` should tell a person about this part."""

@@ -4,11 +4,13 @@ from typing import TYPE_CHECKING
 
 from rlctl.config.algorithm import Generation, Grpo
 from rlctl.config.base import Section, union_of
+from rlctl.config.component import Component
 from rlctl.config.data import Data
+from rlctl.config.evaluation import Eval, judged, metric_names, pass_conditions
 from rlctl.config.model import Model
 from rlctl.config.rewards import Rewards
 from rlctl.config.run import Run, Tracking
-from rlctl.config.training import Eval, Training
+from rlctl.config.training import Training
 
 if TYPE_CHECKING:
     AnyAlgorithm = Grpo
@@ -37,3 +39,23 @@ class Config(Section):
     """Evaluation on `data.eval`."""
     tracking: Tracking = Tracking()
     """Experiment trackers."""
+
+    @property
+    def eval_rewards(self) -> Rewards:
+        """What held-out completions are scored with: `eval.rewards`, else `rewards`."""
+        return self.eval.rewards or self.rewards
+
+    @property
+    def metric_names(self) -> tuple[str, ...]:
+        """Every name that `eval.metric` may have, the total first."""
+        return metric_names(self.eval, self.eval_rewards)
+
+    @property
+    def pass_conditions(self) -> dict[str, str]:
+        """Name of a component, or `reward` → the condition on it under which a completion passes."""
+        return pass_conditions(self.eval, self.eval_rewards)
+
+    @property
+    def judged(self) -> Component:
+        """The component whose answers a majority vote counts, if it knows answers."""
+        return judged(self.eval, self.eval_rewards)

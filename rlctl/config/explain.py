@@ -10,7 +10,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from rlctl.config import unknown
-from rlctl.config.base import Section
+from rlctl.config.base import Section, fields_of
 from rlctl.config.shape import Place, root
 from rlctl.config.wrong_value import example, type_place, types_at, wrong_value
 from rlctl.config.yaml_marks import Path
@@ -81,7 +81,7 @@ def locate(loc: Iterable[str | int], cls: type[Section], data: Any) -> tuple[Pat
 
 
 def _has(place: Place, value: Any, key: str) -> bool:
-    return any(key in cls.model_fields for cls in place.classes(value))
+    return any(key in fields_of(cls) for cls in place.classes(value))
 
 
 def _finding(

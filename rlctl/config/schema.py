@@ -9,7 +9,7 @@ from pydantic.fields import FieldInfo
 from pydantic_core import PydanticUndefined
 
 from rlctl.config import catalogue
-from rlctl.config.base import Section
+from rlctl.config.base import Section, fields_of
 from rlctl.config.config import Config
 from rlctl.config.shape import Place, Wanted, place_of, place_of_field
 
@@ -49,7 +49,7 @@ class Key:
 
 def keys(section: type[Section]) -> list[Key]:
     """Every key of a section, in order."""
-    return [_key(name, field) for name, field in section.model_fields.items()]
+    return [_key(name, field) for name, field in fields_of(section).items()]
 
 
 def _key(name: str, field: FieldInfo) -> Key:

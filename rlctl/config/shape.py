@@ -11,7 +11,7 @@ from typing import Annotated, Any, Literal, Union, get_args, get_origin
 
 from pydantic.fields import FieldInfo
 
-from rlctl.config.base import Section
+from rlctl.config.base import Section, fields_of
 from rlctl.config.yaml_marks import Path
 
 Kind = Literal[
@@ -102,8 +102,8 @@ class Place:
         if listed and isinstance(value, dict) and not self.classes():
             return place_of(listed.items).child(step, value)  # one section in place of a list of one
         for cls in self.classes(value):
-            if step in cls.model_fields:
-                return place_of_field(cls.model_fields[step])
+            if step in fields_of(cls):
+                return place_of_field(fields_of(cls)[step])
         holder = self.only("mapping")
         return place_of(holder.items) if holder else _NOWHERE
 
@@ -147,7 +147,7 @@ def keys_below(cls: type[Section]) -> tuple[tuple[Path, FieldInfo], ...]:
 
 def _keys(place: Place, path: Path) -> Iterator[tuple[Path, FieldInfo]]:
     for section in place.classes():
-        for name, field in section.model_fields.items():
+        for name, field in fields_of(section).items():
             yield (*path, name), field
             yield from _keys(place_of_field(field), (*path, name))
     holder = place.only("list")

@@ -1,4 +1,4 @@
-"""How long, how fast, in what portions; and evaluation on the way."""
+"""How long, how fast, in what portions."""
 
 from typing import Annotated, Literal
 
@@ -58,12 +58,3 @@ class Training(Section):
     """Steps between evaluations on `data.eval`; null for only before and after."""
     logging_steps: Annotated[int, Field(ge=1)] = 1
     """Steps between lines of the metrics; values are means over them."""
-
-
-class Eval(Section):
-    """Evaluation on `data.eval`, before, during and after training."""
-
-    num_samples: Annotated[int, Field(ge=1)] = 1
-    """Sampled completions per prompt, beside one greedy completion."""
-    batch_size: Annotated[int, Field(ge=1)] = 64
-    """Completions that are generated together."""

@@ -4,7 +4,7 @@ from functools import cache
 from typing import Any
 
 from rlctl.config import aliases
-from rlctl.config.base import Section
+from rlctl.config.base import Section, fields_of
 from rlctl.config.config import Config
 from rlctl.config.shape import keys_below, root, section_name
 from rlctl.config.trl_keys import OWNED, REFUSED
@@ -54,7 +54,7 @@ def _siblings(path: Path, cls: type[Section], data: Any) -> list[str]:
         place, value = place.child(step, value), value[step]
     if not place.classes(value) and place.only("list"):
         place = place.child(0)
-    return [name for one in place.classes(value) for name in one.model_fields]
+    return [name for one in place.classes(value) for name in fields_of(one)]
 
 
 def _called(answer: tuple[str, str] | str | None, section: str) -> str | None:

@@ -4,6 +4,7 @@ from collections.abc import Iterable
 from typing import Any
 
 from rlctl.config import aliases
+from rlctl.config.base import fields_of
 from rlctl.config.shape import NOUNS, Kind, Place, Wanted, choices_of, section_name
 from rlctl.config.yaml_marks import Path, scalar
 from rlctl.registry import did_you_mean
@@ -172,7 +173,7 @@ def _as_section(path: Path, text: str, place: Place) -> str | None:
 
 
 def _fields(place: Place) -> list[tuple[str, Place]]:
-    return [(name, place.child(name)) for cls in place.classes() for name in cls.model_fields]
+    return [(name, place.child(name)) for cls in place.classes() for name in fields_of(cls)]
 
 
 def types_at(place: Place) -> list[str]:
@@ -196,7 +197,7 @@ def example(path: Path, place: Place) -> str:
         return f"`{path[-1]}: {choice.choices[0]}`" + (" or another" if len(choice.choices) > 1 else "")
     section = place.only("section")
     if section and len(section.sections) == 1:
-        required = [name for name, one in section.sections[0].model_fields.items() if one.is_required()]
+        required = [name for name, one in fields_of(section.sections[0]).items() if one.is_required()]
         return f"`{path[-1]}: {{{', '.join(f'{name}: ...' for name in required)}}}`"
     nouns = " or ".join(_noun(one) for one in place.wanted if one.kind != "null")
     return f"`{path[-1]}:` and {nouns}"

@@ -9,7 +9,7 @@ from pydantic import Field
 
 from rlctl.config.component import Component, RewardFunction
 from rlctl.rewards.answers import Answer, final_answer, gold_answer
-from rlctl.rewards.numbers import Number, denied, equal, gold_number, read
+from rlctl.rewards.numbers import Number, canonical, denied, equal, gold_number, read
 from rlctl.rewards.outcome import PENDING, Failed, Invalid, Score
 
 NO_ANSWER = "no answer"
@@ -46,6 +46,11 @@ class MathAnswer(Component):
     def quick(self, completions: list[str], columns: dict[str, list[Any]]) -> list[Any]:
         """Score completions without an answer, and numbers against numbers."""
         return [_quick(text, gold) for text, gold in zip(completions, columns[self.column], strict=True)]
+
+    def answer(self, completion: str) -> str | None:
+        """The final answer, numbers in one form; expressions that look different count as different."""
+        found = final_answer(completion)
+        return canonical(found) if found is not None else None
 
     def build(self) -> RewardFunction:
         """Math-Verify (Kydlíček 2025) on the final answer.

@@ -44,6 +44,7 @@ _OPERATOR = re.compile(r"[+\-*/×÷·^]|\\(?:times|div|cdot|[dt]?frac|sqrt)")
 _VARIABLE = re.compile(r"(?<![A-Za-z\\'’])[b-zB-HJ-Z](?![A-Za-z])")
 _FUNCTION = re.compile(r"(?i)\b(?:sqrt|cbrt|root|pi|sin|cos|tan|log|ln|exp)\b")
 _DIGIT = re.compile(r"\d")
+_FRACTION = re.compile(r"\\[dt]?frac\{(\d+)\}\{(\d+)\}|\\[dt]?frac(\d)(\d)")
 _COMMAND = re.compile(r"\\[A-Za-z]+")
 _WORD = re.compile(r"[A-Za-z]{2,}")
 _SPAN = re.compile(r"\$([^$]*)\$|\\\(((?:[^\\]|\\(?![()]))*)\\\)")
@@ -140,6 +141,19 @@ def read(answer: Answer) -> Number | Answer | None:
     if not _WORD.search(_COMMAND.sub(" ", bare)):
         return None if _SEVERAL.search(_joined(bare)) else Answer(bare, boxed=True)
     return _from_prose(side, bare)
+
+
+def canonical(answer: Answer) -> str:
+    r"""An answer as a text that equal numbers share: `7.0`, `$7$` and `x = 7` are `7`, `\frac12` is `1/2`.
+
+    Units and percent signs are left out, as they are where only one of two answers has them. Whatever is not
+    one number is the text itself, without space, marks of Markdown and LaTeX, and the punctuation after it.
+    """
+    text = _FRACTION.sub(lambda match: "{}/{}".format(*(one for one in match.groups() if one)), answer.text)
+    said = read(Answer(text, answer.boxed))
+    if isinstance(said, Number):
+        return str(round(said.value, PLACES))
+    return re.sub(r"\s", "", _bare(text)) or text
 
 
 def denied(answer: Answer, gold: Answer) -> bool:

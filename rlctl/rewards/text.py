@@ -44,6 +44,10 @@ class ExactMatch(Component):
 
         return exact_match
 
+    def answer(self, completion: str) -> str | None:
+        """The completion as it is compared; None where nothing is left of it."""
+        return self._normal(completion) or None
+
     def _normal(self, text: str) -> str:
         if self.collapse_space:
             text = " ".join(text.split())

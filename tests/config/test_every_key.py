@@ -1,14 +1,16 @@
 """Each key of the YAML changes the resolved config, and the resolved config says what each key is."""
 
 import copy
+import os
 from typing import Any
 
 import pytest
 
 from rlctl import registry
+from rlctl.config.base import fields_of
 from rlctl.config.config import Config
 from rlctl.config.load import config_from_dict
-from rlctl.config.shape import Place, choices_of, place_of, place_of_field, root
+from rlctl.config.shape import Place, choices_of, place_of, place_of_field, root, section_name
 from rlctl.config.yaml_marks import Path
 from rlctl.errors import EXIT_MISSING, ConfigError, dotted
 
@@ -28,6 +30,7 @@ BASE: dict[str, Any] = {
     },
     "algorithm": {"type": "grpo"},
 }
+BASE["eval"] = {"lm_eval": {"tasks": ["gsm8k"]}}
 HUB = {"path": "someone/rows", "args": {}}
 PYTHON = {"function": "math:sqrt"}
 REGEX = {"pattern": "(a)"}
@@ -56,6 +59,12 @@ CHANGES: dict[str, tuple[Any, dict[str, Any]]] = {
     "data.max_length": (400, {}),
     "rewards.components": ([{"type": "exact_match"}], {}),
     "rewards.tests": ([], {}),
+    "eval.pass": ({"second": ">0"}, {}),
+    "eval.group_by": (["level"], {}),
+    "eval.metric": ("greedy_pass", {}),
+    "eval.lm_eval": (None, {}),
+    "eval.lm_eval.tasks": (["mmlu"], {}),
+    "eval.lm_eval.include_path": (os.path.dirname(__file__), {}),
     "rewards.components.gate": ({"second": ">0"}, {}),
     "rewards.components.transform": ({"type": "clip", "max": 2}, {}),
     "rewards.components.column": ("prompt", {}),
@@ -87,7 +96,7 @@ def keys(place: Place, path: Path = ()) -> list[tuple[Path, str, Place]]:
     found = []
     for cls in place.classes():
         kind = choices_of(cls, "type") if place.tagged else ()
-        for name, field in cls.model_fields.items():
+        for name, field in fields_of(cls).items():
             here, inner = (*path, *kind, name), place_of_field(field)
             found.append((here, ".".join(step for step in here if isinstance(step, str)), inner))
             found += keys(inner, here)
@@ -133,7 +142,12 @@ def resolved(data: dict[str, Any]) -> dict[str, Any]:
 
 
 ALL = [
-    one for one in keys(root(Config)) if one[0][-1] != "type" and len(one[0]) > 1 and one[0] not in REFUSED
+    one
+    for one in keys(root(Config))
+    if one[0][-1] != "type"
+    and len(one[0]) > 1
+    and one[0] not in REFUSED
+    and one[0][:2] != ("eval", "rewards")
 ]
 
 
@@ -151,7 +165,7 @@ def test_changing_it_changes_the_resolved_config(path: Path, name: str, place: P
         where = (*where[:4], *where[5:])
         part["transform"] = {"type": shape, **TRANSFORMS[shape]}
     before = get(resolved(data), where)
-    short = ".".join(step for step in where if isinstance(step, str))
+    short = section_name(where)
     new, beside = CHANGES.get(name) or CHANGES.get(short) or (other(place, before), {})
     holder = data
     for step in where[:-1]:
@@ -173,6 +187,17 @@ TRANSFORMS: dict[str, dict[str, Any]] = {
     "step": {"low": 0.0, "high": 9.0},
     "exponential_decay": {"k": 0.5},
 }
+
+
+def test_rewards_of_evaluation_resolve_as_rewards_do() -> None:
+    data = copy.deepcopy(BASE)
+    section = {"components": [{"type": "length", "max": 7, "weight": 2.0}], "timeout": 3.0}
+    data["eval"] = {"rewards": section}
+    found = resolved(data)
+    data["rewards"] = section
+    assert found["eval"]["rewards"] == resolved(data)["rewards"] != found["rewards"]
+    data["eval"] = {"rewards": None}
+    assert resolved(data)["eval"]["rewards"] is None
 
 
 def test_every_key_is_there() -> None:

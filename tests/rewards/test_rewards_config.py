@@ -43,9 +43,17 @@ def test_names_that_the_logs_need(name: str):
         ({"lenght": ">1"}, "components.0.gate.lenght", "no part is named 'lenght'; did you mean 'length'?"),
         ({"zzz": ">1"}, "components.0.gate.zzz", "no part is named 'zzz'; there are 'exact_match', 'length'"),
         ({"exact_match": ">1"}, "components.0.gate.exact_match", "a part cannot be its own gate"),
-        ({"length": "1"}, "components.0.exact_match.gate", "'1' is not a comparison with a number"),
-        ({"length": "=> 1"}, "components.0.exact_match.gate", "'=> 1' is not a comparison with a number"),
-        ({"length": ">= one"}, "components.0.exact_match.gate", "'>= one' is not a comparison with a number"),
+        ({"length": "1"}, "components.0.exact_match.gate.length", "'1' is not a comparison with a number"),
+        (
+            {"length": "=> 1"},
+            "components.0.exact_match.gate.length",
+            "'=> 1' is not a comparison with a number",
+        ),
+        (
+            {"length": ">= one"},
+            "components.0.exact_match.gate.length",
+            "'>= one' is not a comparison with a number",
+        ),
     ],
 )
 def test_gates(gate: dict[str, str], place: str, message: str):

@@ -20,7 +20,7 @@ from trl import GRPOConfig
 
 import rlctl
 from rlctl.config import catalogue
-from rlctl.config.base import Section
+from rlctl.config.base import Section, fields_of
 from rlctl.config.component import Component
 from rlctl.config.config import Config
 from rlctl.config.load import config_from_dict
@@ -533,7 +533,7 @@ for name, (value, keys_, texts, columns) in PARTS.items():
 
 def keys(cls: type[Section], path: str = "") -> Iterator[str]:
     """Every key of a section and those below it; what all rewards share, and transforms, once."""
-    for name, field in cls.model_fields.items():
+    for name, field in fields_of(cls).items():
         if name == "type":
             continue
         shared = issubclass(cls, Component) and name in Component.model_fields
@@ -544,6 +544,8 @@ def keys(cls: type[Section], path: str = "") -> Iterator[str]:
         listed = place.only("list")
         inside = [*place.classes(), *(place_of(listed.items).classes() if listed else ())]
         for inner in dict.fromkeys(inside):
+            if key == "eval.rewards":
+                continue  # the keys of `rewards`, which have their lines
             yield from keys(inner, f"{key}.{choices_of(inner, 'type')[0]}" if len(inside) > 1 else key)
 
 
