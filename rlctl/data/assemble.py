@@ -28,6 +28,32 @@ class PromptSet:
     dataset: "Dataset"
     report: dict[str, Any]
 
+    def describe(self, what: str) -> list[str]:
+        """What was read, in a few lines; what was dropped or shortened is said.
+
+        Args:
+            what: What the prompts are for.
+        """
+        report = self.report
+        sources = ", ".join(source["source"] for source in report["sources"])
+        counts = {
+            "dropped as too long": report["dropped_overlong"],
+            "dropped as empty": report["dropped_empty"],
+            "shortened": report["truncated"],
+            "with a prompt that came before": report["duplicates"],
+        }
+        said = "".join(f", {count:,} {words}" for words, count in counts.items() if count)
+        lines = [
+            f"{what}: {report['rows']:,} from {sources}{said}; longest {report['longest_prompt']} tokens"
+        ]
+        for source in report["sources"]:
+            if source["dropped_columns"]:
+                columns = ", ".join(source["dropped_columns"])
+                lines.append(f"  columns of {source['source']} that are not passed on: {columns}")
+        if len(report["sources"]) > 1:
+            lines += [f"  {source['used']:,} from {source['source']}" for source in report["sources"]]
+        return lines
+
 
 @dataclass(frozen=True)
 class Rows:

@@ -1,6 +1,6 @@
 """Completions from a Hugging Face causal LM in this process: greedy or sampled, equal for equal seeds."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -20,10 +20,12 @@ class Completion:
     Args:
         text: Decoded without special tokens.
         ids: Token ids up to and with the first end token.
+        truncated: Whether it was cut at its greatest length, before an end token.
     """
 
     text: str
     ids: list[int]
+    truncated: bool = False
 
 
 def encode(
@@ -56,6 +58,7 @@ def generate(
     seed: int = 0,
     template_arguments: Mapping[str, Any] | None = None,
     more: Mapping[str, Any] | None = None,
+    advance: Callable[[int], None] = lambda count: None,
 ) -> list[list[Completion]]:
     """Complete each prompt `num_samples` times.
 
@@ -70,6 +73,7 @@ def generate(
         seed: Seed of the sampling.
         template_arguments: Arguments of the chat template.
         more: Further settings of the library (`algorithm.trl.generation_kwargs`), the same as in training.
+        advance: Told after each batch how many completions it had; may raise.
 
     Returns:
         N lists of `num_samples` completions, in the order of the prompts.
@@ -93,6 +97,7 @@ def generate(
             for place, i in enumerate(chosen):
                 rows = output[place * num_samples : (place + 1) * num_samples]
                 completions[i] = [_finish(row, tokenizer, config.eos_token_id) for row in rows]
+            advance(len(chosen) * num_samples)
     return completions
 
 
@@ -135,9 +140,9 @@ def generation_config(
 
 
 def _finish(row: list[int], tokenizer: Any, ends: list[int]) -> Completion:
-    stop = next((place for place, token in enumerate(row) if token in ends), len(row) - 1)
-    ids = row[: stop + 1]
-    return Completion(text=tokenizer.decode(ids, skip_special_tokens=True), ids=ids)
+    stop = next((place for place, token in enumerate(row) if token in ends), None)
+    ids = row if stop is None else row[: stop + 1]
+    return Completion(tokenizer.decode(ids, skip_special_tokens=True), ids, truncated=stop is None)
 
 
 @contextmanager

@@ -38,11 +38,12 @@ class LoadedModel:
     peft_config: "LoraConfig | None" = None
 
 
-def load_model(model: Model, *, gradient_checkpointing: bool) -> LoadedModel:
+def load_model(model: Model, *, gradient_checkpointing: bool, trained: bool = True) -> LoadedModel:
     """Load the section `model`.
 
     Args:
         model: The section.
+        trained: Whether it is to be trained, and not only sampled.
         gradient_checkpointing: Whether training will recompute activations; the model must be able to.
 
     Raises:
@@ -53,7 +54,7 @@ def load_model(model: Model, *, gradient_checkpointing: bool) -> LoadedModel:
     source = resolve(model.path)
     adapter = source if is_adapter(source) else None
     base = base_of(source) if adapter else source
-    if model.quantization and not (adapter or model.lora):
+    if model.quantization and trained and not (adapter or model.lora):
         message = "quantised weights cannot be trained"
         raise ConfigError(
             [Problem(message, ("model", "quantization"), suggestion="set `model.lora` beside it")]

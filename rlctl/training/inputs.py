@@ -57,10 +57,10 @@ class Inputs:
         lines = [
             f"model: {self.name}, {self.model.total:,} parameters, {trained}, "
             f"{str(parameters.dtype).removeprefix('torch.')} on {parameters.device}",
-            *_describe("training prompts", self.train.report),
+            *self.train.describe("training prompts"),
         ]
         if self.eval is not None:
-            lines += _describe("held-out prompts", self.eval.report)
+            lines += self.eval.describe("held-out prompts")
             common = f"{self.overlap:,} of the held-out prompts are also trained on"
             lines.append(f"overlap: {common if self.overlap else 'no held-out prompt is trained on'}")
         return lines
@@ -144,22 +144,3 @@ def _rows(given: Any, role: Role) -> Dataset:
     if not rows:
         raise DataError("has no rows", where=f"{role}_dataset")
     return from_columns({name: [row.get(name) for row in rows] for name in names}, f"{role}_dataset")
-
-
-def _describe(what: str, report: Mapping[str, Any]) -> list[str]:
-    sources = ", ".join(source["source"] for source in report["sources"])
-    counts = {
-        "dropped as too long": report["dropped_overlong"],
-        "dropped as empty": report["dropped_empty"],
-        "shortened": report["truncated"],
-        "with a prompt that came before": report["duplicates"],
-    }
-    said = "".join(f", {count:,} {words}" for words, count in counts.items() if count)
-    lines = [f"{what}: {report['rows']:,} from {sources}{said}; longest {report['longest_prompt']} tokens"]
-    for source in report["sources"]:
-        if source["dropped_columns"]:
-            columns = ", ".join(source["dropped_columns"])
-            lines.append(f"  columns of {source['source']} that are not passed on: {columns}")
-    if len(report["sources"]) > 1:
-        lines += [f"  {source['used']:,} from {source['source']}" for source in report["sources"]]
-    return lines

@@ -14,7 +14,8 @@ from trl.trainer.grpo_config import GRPOConfig
 from rlctl.config.config import Config
 from rlctl.config.plan import Plan, geometry_problems, make_plan
 from rlctl.errors import ConfigError, MissingError, Problem
-from rlctl.evaluation.held_out import HeldOut, Share, evaluate
+from rlctl.evaluation.held_out import HeldOut, evaluate
+from rlctl.evaluation.samples import Share
 from rlctl.models.load import LoadedModel, pick_device
 from rlctl.rewards.compose import Scorer
 from rlctl.rewards.selftest import require, run_tests

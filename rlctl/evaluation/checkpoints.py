@@ -1,0 +1,104 @@
+"""What a user calls a checkpoint (a path, a run, one of its steps, the base) as a model to load."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+from rlctl.config.config import Config
+from rlctl.config.model import Model
+from rlctl.errors import UsageError
+from rlctl.models.resolve import is_adapter, resolve
+from rlctl.models.trained import find_run
+from rlctl.training.place import folder_of
+
+BASE = "base"
+"""The name of the model before training."""
+
+
+@dataclass(frozen=True)
+class Checkpoint:
+    """A model to evaluate.
+
+    Args:
+        name: As the user calls it.
+        model: The section that loads it.
+        run: The folder of its run; None where it is of none.
+    """
+
+    name: str
+    model: Model
+    run: Path | None = None
+
+    @property
+    def is_base(self) -> bool:
+        """Whether it is the model before training."""
+        return self.name == BASE
+
+
+def find_checkpoint(name: str, config: Config) -> Checkpoint:
+    """Find what a user names, before anything is loaded.
+
+    Args:
+        name: A model or adapter folder, a run's folder (its final model), `RUN@STEP`, `RUN@best`, a Hub id,
+            or `base`, the model that the config names.
+        config: What is evaluated with; how its model is loaded holds for every checkpoint.
+
+    Raises:
+        CheckpointError: There is no such model, or it is damaged.
+    """
+    plain = config.model.model_copy(update={"lora": None})
+    if name == BASE:
+        return Checkpoint(name, plain)
+    run = name if (Path(name) / "run.json").is_file() else name.rpartition("@")[0]
+    folder = None
+    if run and (Path(run) / "run.json").is_file():
+        found = find_run(name)
+        folder, source = found.folder, str(found.weights)
+    else:
+        source = resolve(name)
+    return Checkpoint(name, plain.model_copy(update={"path": source, "revision": None}), folder)
+
+
+def find_all(names: Iterable[str], config: Config) -> list[Checkpoint]:
+    """Each checkpoint once, in their order.
+
+    Raises:
+        CheckpointError: One is missing or damaged.
+    """
+    return [find_checkpoint(name, config) for name in dict.fromkeys(names)]
+
+
+def default_name(config: Config) -> str:
+    """What is evaluated where no checkpoint is named: the config's own run if it has ended, else the base."""
+    folder = folder_of(config)
+    if not (folder / "final").is_dir():
+        return BASE
+    try:
+        return str(folder.relative_to(Path.cwd()))
+    except ValueError:
+        return str(folder)
+
+
+def starts_from(checkpoint: Checkpoint, base: Model) -> bool:
+    """Whether a checkpoint is an adapter over exactly the base model, so that both are in memory at once."""
+    from rlctl.models.adapters import base_of
+
+    if not is_adapter(checkpoint.model.path):
+        return False
+    source = resolve(base.path)
+    return not is_adapter(source) and base_of(checkpoint.model.path) == source
+
+
+def refuse_itself(names: Iterable[str], against: Iterable[str]) -> None:
+    """Raise where a checkpoint would be compared with itself alone.
+
+    Raises:
+        UsageError: It would.
+    """
+    first, second = set(names), set(against)
+    if len(first) == 1 and first == second:
+        raise UsageError(
+            f"{next(iter(first))} is to be compared with itself",
+            where="--against",
+            hint="Name another checkpoint: a run, RUN@STEP, a folder, or base.",
+        )

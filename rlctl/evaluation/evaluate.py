@@ -1,0 +1,185 @@
+"""`rlctl eval`: checkpoints on held-out prompts, with intervals, and compared prompt by prompt."""
+
+import hashlib
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from rlctl.config.config import Config
+from rlctl.config.load import config_from_dict, load_config
+from rlctl.errors import UsageError
+from rlctl.evaluation.audience import Audience
+from rlctl.evaluation.checkpoints import default_name, find_all, refuse_itself
+from rlctl.evaluation.figures import Figures
+from rlctl.evaluation.judge import Judge
+from rlctl.evaluation.rescoring import read_completions
+from rlctl.evaluation.result import Evaluation, compared, place
+from rlctl.evaluation.samples import Drawn, kept, score
+from rlctl.rewards.compose import Scorer
+from rlctl.rewards.selftest import require, run_tests
+
+Prompts = list[dict[str, Any]]
+
+
+def evaluate(
+    config: Config | str | Path,
+    checkpoints: Sequence[str] = (),
+    *,
+    against: Sequence[str] = (),
+    num_samples: int | None = None,
+    completions: str | None = None,
+    output: str | Path | None = None,
+    benchmarks: bool = False,
+    audience: Audience | None = None,
+) -> Evaluation:
+    """Sample checkpoints on the prompts of `data.eval`, score the completions, and compare.
+
+    The same arguments give the same figures, on one machine and with the same versions.
+
+    Args:
+        config: A loaded config, or the path of a YAML.
+        checkpoints: Folders, runs, `RUN@STEP`, `RUN@best`, Hub ids, or `base`; by default the config's
+            own run where it has ended, else `base`. With `completions`, names in the file; by default all.
+        against: What each of them is compared with, prompt by prompt.
+        num_samples: In place of `eval.num_samples`; with `completions`, the first so many of each prompt.
+        completions: Data with completions to score in place of a model's.
+        output: Folder for the results; by default below the run's `results`.
+        benchmarks: Run `eval.lm_eval` too.
+        audience: Who is told how it goes.
+
+    Raises:
+        ConfigError: The config is wrong, or has no `data.eval`.
+        CheckpointError: A checkpoint is missing or damaged.
+        RlctlError: A reward or the data are wrong.
+    """
+    if not isinstance(config, Config):
+        config = load_config(config)
+    audience = audience or Audience()
+    refuse_itself(checkpoints, against)
+    if completions is not None:
+        return _rescored(config, checkpoints, against, num_samples, completions, output, audience)
+    if num_samples is not None:
+        config = config_from_dict(config.model_dump(), overrides=[f"eval.num_samples={num_samples}"])
+    names = list(dict.fromkeys(checkpoints or [default_name(config)]))
+    models = find_all([*names, *against], config)
+    request = {**_asked(config, names, against), "models": {one.name: one.model.path for one in models}}
+    run = next((one.run for one in models if one.run is not None), None)
+    folder = place(request, output, run, Path(config.run.output_dir))
+    with _Scoring(config, audience) as scoring:
+        from rlctl.evaluation.policies import Policies
+
+        policies = Policies(config, audience)
+        prompts = policies.prompts(models[0])
+        figures = {}
+        for one in models:
+            with policies.loaded(one) as policy:
+                drawn = policies.complete(policy, prompts)
+            figures[one.name] = scoring.figures(one.name, drawn, prompts)
+    return scoring.result(request, folder, figures, names, against)
+
+
+def _rescored(
+    config: Config,
+    names: Sequence[str],
+    against: Sequence[str],
+    per_prompt: int | None,
+    file: str,
+    output: str | Path | None,
+    audience: Audience,
+) -> Evaluation:
+    """`evaluate` with completions out of a file: no model is loaded."""
+    with _Scoring(config, audience) as scoring:
+        columns = scoring.scorer.columns
+        found = read_completions(file, config.data.columns, columns, per_prompt=per_prompt)
+        chosen = list(dict.fromkeys(names)) or [one for one in found.drawn if one not in against]
+        for name in [*chosen, *against]:
+            if name not in found.drawn:
+                hint = f"it has completions of {', '.join(found.drawn)}"
+                raise UsageError(f"{file} has no completions of {name!r}", where="--checkpoint", hint=hint)
+        request = {**_asked(config, chosen, against), "completions": _content(file), "per_prompt": per_prompt}
+        folder = place(request, output, None, Path(config.run.output_dir))
+        audience.tell(f"completions of {file}: {sum(map(len, found.drawn.values())):,}, no model is loaded")
+        figures = {
+            name: scoring.figures(name, found.drawn[name], found.prompts)
+            for name in dict.fromkeys([*chosen, *against])
+        }
+    return scoring.result(request, folder, figures, chosen, against)
+
+
+class _Scoring:
+    """Scores completions, and keeps every one.
+
+    Args:
+        config: The rewards, and what is counted.
+        audience: Who is told how it goes.
+    """
+
+    def __init__(self, config: Config, audience: Audience) -> None:
+        self.config = config
+        self.audience = audience
+        self.judge = Judge(config)
+        self.scorer = Scorer(config.eval_rewards, tokenize=self._tokenize, poll=audience.poll)
+        self.samples: list[dict[str, Any]] = []
+        self._tokenizer: Any = None
+
+    def __enter__(self) -> "_Scoring":
+        self.scorer.load()
+        require(run_tests(self.config.eval_rewards, self.scorer))
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, *error: object) -> None:
+        self.scorer.close(kill=kind is not None)
+
+    def figures(self, name: str, drawn: Sequence[Drawn], prompts: Prompts) -> Figures:
+        """The figures of a checkpoint's completions."""
+        self.audience.progress(f"{name}: scoring", 0, len(drawn))
+        with self.scorer.unchanged():
+            samples = score(drawn, prompts, self.scorer, self.judge)
+        self.samples += kept(name, samples, prompts)
+        return Figures(samples, prompts, self.config)
+
+    def result(
+        self,
+        request: dict[str, Any],
+        folder: Path,
+        figures: dict[str, Figures],
+        names: Sequence[str],
+        against: Sequence[str],
+    ) -> Evaluation:
+        """Compare, and write everything down."""
+        pairs = [(a, b) for a in names for b in dict.fromkeys(against) if a != b]
+        comparisons = compared(figures, pairs, self.config.eval.metric)
+        found = Evaluation(self.config, request, folder, figures, comparisons)
+        found.write(self.samples)
+        return found
+
+    def _tokenize(self, text: str) -> list[int]:
+        if self._tokenizer is None:
+            from rlctl.models.tokenizer import load_tokenizer
+
+            self._tokenizer = load_tokenizer(self.config.model)
+        ids: list[int] = self._tokenizer(text, add_special_tokens=False)["input_ids"]
+        return ids
+
+
+def _asked(config: Config, names: Sequence[str], against: Sequence[str]) -> dict[str, Any]:
+    """What the result depends on, beside the files that it names."""
+    sections = config.model_dump(
+        mode="json", include={"model", "data", "rewards", "generation", "eval", "run"}
+    )
+    sections["data"].pop("train")
+    return {
+        "names": list(names),
+        "against": list(against),
+        **{name: section for name, section in sections.items() if name != "run"},
+        "seed": config.run.seed,
+    }
+
+
+def _content(file: str) -> dict[str, str | None]:
+    """A file with completions, and what is in it."""
+    path = Path(file)
+    if not path.is_file():
+        return {"path": file, "sha256": None}
+    with path.open("rb") as handle:
+        return {"path": str(path.absolute()), "sha256": hashlib.file_digest(handle, "sha256").hexdigest()}

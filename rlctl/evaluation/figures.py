@@ -1,0 +1,247 @@
+"""Figures of one checkpoint, out of its samples. A figure is a mean over prompts, with its interval."""
+
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import replace
+from functools import cached_property
+from statistics import fmean
+from typing import Any
+
+from rlctl.config.config import Config
+from rlctl.evaluation.estimates import Estimate, mean_interval
+from rlctl.evaluation.judge import Judge
+from rlctl.evaluation.pass_at_k import pass_at_k
+from rlctl.evaluation.repetition import repetition
+from rlctl.evaluation.samples import Sample
+
+Value = float | None
+GREEDY = ("greedy_reward", "greedy_pass")
+"""Metrics of the greedy completions; all others are of the sampled ones."""
+
+MOST_REASONS = 5
+
+
+class Figures:
+    """What the samples of one checkpoint say.
+
+    Args:
+        samples: Sampled and greedy completions of the prompts.
+        prompts: The held-out prompts with their columns.
+        config: Names the components, the metric and the columns to group by.
+    """
+
+    def __init__(
+        self, samples: Sequence[Sample], prompts: Sequence[Mapping[str, Any]], config: Config
+    ) -> None:
+        self.config = config
+        self.prompts = prompts
+        self.samples = samples
+        self._sampled: list[list[Sample]] = [[] for _ in prompts]
+        self._greedy: list[list[Sample]] = [[] for _ in prompts]
+        for one in samples:
+            (self._greedy if one.drawn.greedy else self._sampled)[one.drawn.prompt].append(one)
+
+    @cached_property
+    def samples_per_prompt(self) -> int:
+        """The most completions that were sampled for one prompt, k."""
+        return max(map(len, self._sampled), default=0)
+
+    @cached_property
+    def components(self) -> list[str]:
+        """Names of the parts of the reward that evaluation uses."""
+        return [part.name for part in self.config.eval_rewards.components]
+
+    def metrics(self) -> list[str]:
+        """Names of all metrics, in the order in which they are shown."""
+        names = ["reward", *self.components, *self._passes()]
+        if self._knows_answers:
+            names.append("majority")
+        if any(self._greedy):
+            names += GREEDY
+        return [*names, "valid_fraction"]
+
+    def per_prompt(self, metric: str) -> list[Value]:
+        """A metric's value for each prompt, in the order of the prompts; None where there is none."""
+        return [_mean(values) for values in self.values(metric)]
+
+    def estimate(self, metric: str) -> Estimate:
+        """A metric's mean over prompts, with its interval."""
+        return mean_interval(self.values(metric), self._bounds(metric))
+
+    def values(self, metric: str) -> list[list[float]]:
+        """A metric's values, prompt by prompt.
+
+        Raises:
+            KeyError: There is no such metric.
+        """
+        if metric == "majority":
+            return [_known([_majority(group)]) for group in self._sampled]
+        if metric.startswith("pass_at_"):
+            k = int(metric.removeprefix("pass_at_"))
+            return [_known([_pass_at(group, k)]) for group in self._sampled]
+        groups = self._greedy if metric in GREEDY else self._sampled
+        return [_known(map(self._readers[metric], group)) for group in groups]
+
+    @cached_property
+    def _readers(self) -> dict[str, Callable[[Sample], Value]]:
+        """Metric of a single sample → how it is read."""
+        return {
+            "reward": lambda one: one.row.total,
+            "greedy_reward": lambda one: one.row.total,
+            "greedy_pass": lambda one: _number(one.passed),
+            "valid_fraction": lambda one: (
+                None if one.row.outcome == "failed" else one.row.outcome != "invalid"
+            ),
+            "failed_fraction": lambda one: one.row.outcome == "failed",
+            "completion_length": lambda one: None if one.drawn.ids is None else len(one.drawn.ids),
+            "truncated_fraction": lambda one: _number(one.drawn.truncated),
+            "repetition_fraction": lambda one: None if one.drawn.ids is None else repetition(one.drawn.ids),
+            "kl_div": lambda one: one.drawn.kl,
+            "entropy": lambda one: one.drawn.entropy,
+            **{name: _raw(name) for name in self.components},
+        }
+
+    def _bounds(self, metric: str) -> tuple[float, float] | None:
+        """Where a metric cannot leave a range: shares, and components that know theirs."""
+        if metric in self.components:
+            return next(p.bounds() for p in self.config.eval_rewards.components if p.name == metric)
+        bounded = (
+            metric in ("majority", "greedy_pass")
+            or metric.startswith("pass_at_")
+            or metric.endswith("_fraction")
+        )
+        return (0.0, 1.0) if bounded else None
+
+    def _passes(self) -> list[str]:
+        return [f"pass_at_{k}" for k in range(1, self.samples_per_prompt + 1)]
+
+    @cached_property
+    def _knows_answers(self) -> bool:
+        return Judge(self.config).knows_answers
+
+    def mean(self, metric: str) -> Value:
+        """A metric's mean over prompts."""
+        return _mean(_known(self.per_prompt(metric)))
+
+    @cached_property
+    def distinct(self) -> Value:
+        """Mean over prompts of different completions per sampled completion; None below two samples."""
+        shares = [
+            len({one.drawn.text for one in group}) / len(group) for group in self._sampled if len(group) > 1
+        ]
+        return _mean(shares)
+
+    def for_logs(self) -> dict[str, float]:
+        """`val/…` → value, as training logs them; what does not exist is left out."""
+        reward = self.estimate("reward")
+        values: dict[str, Value] = {
+            "reward": reward.mean,
+            "reward_std": reward.std,
+            "reward_low": reward.low,
+            "reward_high": reward.high,
+            **{name: self.mean(name) for name in self.metrics()[1:]},
+            **{
+                name: self.mean(name)
+                for name in ("failed_fraction", "completion_length", "truncated_fraction")
+            },
+            "distinct_fraction": self.distinct,
+            "repetition_fraction": self.mean("repetition_fraction"),
+            "kl_div": self.mean("kl_div"),
+        }
+        return {f"val/{name}": value for name, value in values.items() if value is not None}
+
+    def as_dict(self) -> dict[str, Any]:
+        """What `rlctl eval --json` says of a checkpoint; groups by `eval.group_by` included."""
+        columns = self.config.eval.group_by or []
+        groups = {column: self._by(column) for column in ([columns] if isinstance(columns, str) else columns)}
+        return {**self._document(), "groups": groups} if groups else self._document()
+
+    def _document(self) -> dict[str, Any]:
+        passes = {name.removeprefix("pass_at_"): self.estimate(name) for name in self._passes()}
+        outcomes = Counter(one.row.outcome for one in self.samples if not one.drawn.greedy)
+        greedy = any(self._greedy)
+        return {
+            "prompts": len(self.prompts),
+            "samples": sum(map(len, self._sampled)),
+            **{name: outcomes[name] for name in ("scored", "invalid", "not_applicable", "failed")},
+            "reward": self.estimate("reward").as_dict(),
+            "components": {name: self.estimate(name).as_dict() for name in self.components},
+            "pass_at": {k: one.mean for k, one in passes.items()},
+            "pass_at_ci95": {k: one.as_dict()["ci95"] for k, one in passes.items()},
+            "majority": self.estimate("majority").as_dict() if self._knows_answers else None,
+            "greedy": {
+                "reward": self.estimate("greedy_reward").as_dict(),
+                "pass": self.estimate("greedy_pass").as_dict(),
+            }
+            if greedy
+            else None,
+            "valid_fraction": self.mean("valid_fraction"),
+            "mean_tokens": self.mean("completion_length"),
+            "truncated_fraction": self.mean("truncated_fraction"),
+            "distinct_fraction": self.distinct,
+            "repetition_fraction": self.mean("repetition_fraction"),
+            "kl": _none_or_dict(self.estimate("kl_div")),
+            "entropy": self.mean("entropy"),
+            "reasons": self._reasons(),
+        }
+
+    def _reasons(self) -> dict[str, int]:
+        """The commonest reasons of invalid and failed completions, greedy ones included."""
+        counted = Counter(f"{one.row.outcome}: {one.row.reason}" for one in self.samples if one.row.reason)
+        return dict(counted.most_common(MOST_REASONS))
+
+    def _by(self, column: str) -> dict[str, Any]:
+        """The same figures for the prompts of each value of a column."""
+        found: dict[str, list[int]] = {}
+        for i, prompt in enumerate(self.prompts):
+            found.setdefault(str(prompt.get(column)), []).append(i)
+        return {value: self._part(found[value])._document() for value in sorted(found)}
+
+    def _part(self, chosen: list[int]) -> "Figures":
+        """The figures of some of the prompts."""
+        place = {old: new for new, old in enumerate(chosen)}
+        samples = [_moved(one, place[one.drawn.prompt]) for one in self.samples if one.drawn.prompt in place]
+        return Figures(samples, [self.prompts[i] for i in chosen], self.config)
+
+
+def _raw(component: str) -> Callable[[Sample], Value]:
+    return lambda one: one.row.raw[component]
+
+
+def _pass_at(group: Sequence[Sample], k: int) -> Value:
+    """pass@k of one prompt; None where fewer than k of its completions could be judged."""
+    judged = [one.passed for one in group if one.passed is not None]
+    return pass_at_k(len(judged), sum(judged), k) if len(judged) >= k else None
+
+
+def _majority(group: Sequence[Sample]) -> Value:
+    """Whether the commonest answer passes; of equally common ones, the share that does.
+
+    Answers that pass are one answer: they are equal to the right one. A completion without one has no vote.
+    """
+    votes = Counter("" if one.passed else one.answer for one in group if one.passed or one.answer is not None)
+    if not any(one.passed is not None for one in group):
+        return None
+    most = max(votes.values(), default=0)
+    winners = [answer for answer, count in votes.items() if count == most]
+    return winners.count("") / len(winners) if winners else 0.0
+
+
+def _moved(sample: Sample, prompt: int) -> Sample:
+    return replace(sample, drawn=replace(sample.drawn, prompt=prompt))
+
+
+def _none_or_dict(estimate: Estimate) -> dict[str, Any] | None:
+    return estimate.as_dict() if estimate.n else None
+
+
+def _number(value: bool | None) -> Value:
+    return None if value is None else float(value)
+
+
+def _known(values: Iterable[Value]) -> list[float]:
+    return [float(value) for value in values if value is not None]
+
+
+def _mean(values: Sequence[float]) -> Value:
+    return fmean(values) if values else None

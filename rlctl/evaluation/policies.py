@@ -1,0 +1,121 @@
+"""Loads checkpoints one after the other, and has each complete the held-out prompts."""
+
+import gc
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+from rlctl.config.config import Config
+from rlctl.data.prompts import load_prompts, prompt_budget
+from rlctl.errors import ConfigError, Problem
+from rlctl.evaluation.audience import Audience
+from rlctl.evaluation.checkpoints import BASE, Checkpoint, find_checkpoint, starts_from
+from rlctl.evaluation.divergence import adapter_off, held
+from rlctl.evaluation.drawing import draw, measured
+from rlctl.evaluation.samples import Drawn
+from rlctl.models.load import context_length, load_model, read_config
+from rlctl.models.tokenizer import load_tokenizer
+
+
+@dataclass(frozen=True)
+class Policy:
+    """A checkpoint in memory.
+
+    Args:
+        checkpoint: Which one.
+        model: The causal LM.
+        tokenizer: Its tokenizer.
+    """
+
+    checkpoint: Checkpoint
+    model: Any
+    tokenizer: Any
+
+
+class Policies:
+    """Checkpoints and the prompts that they complete.
+
+    Args:
+        config: Generation and evaluation settings.
+        audience: Who is told how it goes.
+    """
+
+    def __init__(self, config: Config, audience: Audience) -> None:
+        self.config = config
+        self.audience = audience
+        self.template_arguments: dict[str, Any] = dict(config.algorithm.trl.get("chat_template_kwargs") or {})
+        self._base: Any = None
+
+    def prompts(self, checkpoint: Checkpoint) -> list[dict[str, Any]]:
+        """The rows of `data.eval`, fitted to a checkpoint's context and tokenizer.
+
+        Raises:
+            ConfigError: There is no `data.eval`.
+            DataError: It cannot be read, or no prompt is left.
+        """
+        data, sources = self.config.data, self.config.data.eval
+        if sources is None:
+            fix = "name the held-out prompts there"
+            raise ConfigError(
+                [Problem("missing; evaluation needs held-out prompts", ("data", "eval"), suggestion=fix)]
+            )
+        context = context_length(read_config(checkpoint.model))
+        found = load_prompts(
+            sources,
+            data,
+            load_tokenizer(checkpoint.model),
+            prompt_budget(data.max_length, self.config.generation.max_completion_length, context),
+            seed=self.config.run.seed,
+            role="eval",
+            template_arguments=self.template_arguments,
+        )
+        for line in found.describe("held-out prompts"):
+            self.audience.tell(line)
+        return list(found.dataset)
+
+    @contextmanager
+    def loaded(self, checkpoint: Checkpoint) -> Iterator[Policy]:
+        """A checkpoint in memory, for as long as it is used."""
+        self.audience.poll()
+        found = load_model(checkpoint.model, gradient_checkpointing=False, trained=False)
+        found.model.eval()
+        try:
+            yield Policy(checkpoint, found.model, load_tokenizer(checkpoint.model))
+        finally:
+            del found
+            gc.collect()
+            _give_back_memory()
+
+    def complete(self, policy: Policy, prompts: Sequence[Mapping[str, Any]]) -> list[Drawn]:
+        """Sampled and greedy completions, with how far the policy has gone from the base model."""
+        name, samples = policy.checkpoint.name, self.config.eval.num_samples
+        shared: dict[str, Any] = {"template_arguments": self.template_arguments}
+        sampling = self.audience.counter(f"{name}: sampling", len(prompts) * (samples + 1))
+        drawn = draw(policy.model, policy.tokenizer, prompts, self.config, advance=sampling, **shared)
+        if not self.config.eval.kl:
+            return drawn
+        measuring = self.audience.counter(f"{name}: KL from the base model", len(prompts) * samples)
+        base = self._base_of(policy)
+        return measured(
+            drawn, policy.model, base, policy.tokenizer, prompts, self.config, advance=measuring, **shared
+        )
+
+    def _base_of(self, policy: Policy) -> Callable[[], AbstractContextManager[Any]]:
+        """The model before training: inside an adapter's model already, or in memory beside it."""
+        if policy.checkpoint.is_base:
+            return held(policy.model)
+        inside = adapter_off(policy.model)
+        if inside is not None and starts_from(policy.checkpoint, self.config.model):
+            return inside
+        if self._base is None:
+            section = find_checkpoint(BASE, self.config).model
+            self._base = load_model(section, gradient_checkpointing=False, trained=False).model.eval()
+        return held(self._base)
+
+
+def _give_back_memory() -> None:
+    import torch
+
+    if torch.cuda.is_available():
+        torch.cuda.empty_cache()

@@ -1,0 +1,167 @@
+"""What an evaluation found, and the folder that keeps it."""
+
+import hashlib
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from rlctl.config.config import Config
+from rlctl.errors import CheckpointError, UsageError
+from rlctl.evaluation.figures import Figures
+from rlctl.evaluation.paired import Comparison, compare, holm
+from rlctl.training.checkpoints import replace_text, write_json
+
+RESULTS, SAMPLES = "results.json", "samples.jsonl"
+
+
+@dataclass(frozen=True)
+class NamedComparison:
+    """A checkpoint against another.
+
+    Args:
+        a: The checkpoint.
+        b: What it is held against.
+        metric: `eval.metric`.
+        found: The comparison by this metric.
+        p_adjusted: Its p-value adjusted for the number of comparisons (Holm); None where there is no p-value.
+        others: The same comparison by every other metric, to look at; not adjusted.
+    """
+
+    a: str
+    b: str
+    metric: str
+    found: Comparison
+    p_adjusted: float | None = None
+    others: dict[str, Comparison] = field(default_factory=dict)
+
+    def as_dict(self) -> dict[str, Any]:
+        """For JSON."""
+        others = {name: one.as_dict() for name, one in self.others.items()}
+        head = {"a": self.a, "b": self.b, "metric": self.metric, **self.found.as_dict()}
+        return {**head, "p_adjusted": self.p_adjusted, "other_metrics": others}
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """What `evaluate` found.
+
+    Args:
+        config: The config, `num_samples` included.
+        request: What was asked for; names the folder.
+        folder: Where `results.json` and `samples.jsonl` are.
+        figures: Checkpoint → its figures.
+        comparisons: Every checkpoint against every one of `against`.
+        benchmarks: Results of the lm-evaluation-harness; empty where it was not asked for.
+    """
+
+    config: Config
+    request: dict[str, Any]
+    folder: Path
+    figures: dict[str, Figures]
+    comparisons: list[NamedComparison]
+    benchmarks: dict[str, Any] = field(default_factory=dict)
+
+    def as_dict(self) -> dict[str, Any]:
+        """What `rlctl eval --json` prints."""
+        figures = list(self.figures.values())
+        comparisons = [one.as_dict() for one in self.comparisons]
+        return {
+            "prompts": max((len(one.prompts) for one in figures), default=0),
+            "samples_per_prompt": max((one.samples_per_prompt for one in figures), default=0),
+            "metric": self.config.eval.metric,
+            "independent_rewards": self.config.eval.rewards is not None,
+            "seed": self.config.run.seed,
+            "checkpoints": {name: one.as_dict() for name, one in self.figures.items()},
+            "comparison": comparisons[0] if comparisons else None,
+            "comparisons": comparisons,
+            **self.benchmarks,
+            "folder": str(self.folder),
+        }
+
+    def write(self, samples: Iterable[Mapping[str, Any]]) -> None:
+        """Write `samples.jsonl` and `results.json`.
+
+        Raises:
+            UsageError: The folder cannot be written.
+        """
+        try:
+            self.folder.mkdir(parents=True, exist_ok=True)
+            lines = (json.dumps(one, ensure_ascii=False, allow_nan=False) + "\n" for one in samples)
+            replace_text(self.folder / SAMPLES, "".join(lines))
+            write_json(self.folder / RESULTS, {**self.as_dict(), "request": self.request})
+        except OSError as error:
+            message = f"the results cannot be written ({error.strerror or error})"
+            raise UsageError(message, where=str(self.folder), hint="Choose another: --output DIR.") from error
+
+
+def compared(
+    figures: Mapping[str, Figures], pairs: Sequence[tuple[str, str]], metric: str
+) -> list[NamedComparison]:
+    """Hold checkpoints against others, prompt by prompt.
+
+    Args:
+        figures: Checkpoint → its figures, of the same prompts.
+        pairs: Which against which.
+        metric: What decides.
+    """
+    found = [_pair(figures[a], figures[b], metric) for a, b in pairs]
+    known = [one.p_value for one in found if one.p_value is not None]
+    adjusted = iter(holm(known))
+    return [
+        NamedComparison(
+            a,
+            b,
+            metric,
+            one,
+            None if one.p_value is None else next(adjusted),
+            {
+                name: _pair(figures[a], figures[b], name)
+                for name in figures[a].metrics()
+                if name != metric and name in figures[b].metrics()
+            },
+        )
+        for (a, b), one in zip(pairs, found, strict=True)
+    ]
+
+
+def _pair(a: Figures, b: Figures, metric: str) -> Comparison:
+    return compare(a.per_prompt(metric), b.per_prompt(metric))
+
+
+def place(request: Mapping[str, Any], output: str | Path | None, run: Path | None, default: Path) -> Path:
+    """The folder of an evaluation: the same for the same request, another for any other.
+
+    Args:
+        request: What is asked for.
+        output: The folder that the user names, if so.
+        run: The run that the first checkpoint is of; its `results` is the place.
+        default: The place where no run is.
+
+    Raises:
+        UsageError: The folder that the user names holds something else.
+    """
+    text = json.dumps(request, sort_keys=True, default=str)
+    digest = hashlib.sha256(text.encode()).hexdigest()[:8]
+    if output is None:
+        return (run / "results" / f"eval-{digest}" if run else default / f"eval-{digest}").absolute()
+    folder = Path(output).absolute()
+    if folder.is_file():
+        raise UsageError("a file, not a folder", where=str(folder), hint="Choose another: --output DIR.")
+    if folder.is_dir() and any(folder.iterdir()) and _request(folder) != json.loads(text):
+        raise UsageError(
+            "holds something else than this evaluation; nothing is overwritten",
+            where=str(folder),
+            hint="Choose another: --output DIR.",
+        )
+    return folder
+
+
+def _request(folder: Path) -> Any:
+    """What the results in a folder are of; None where there are none."""
+    file = folder / RESULTS
+    try:
+        return json.loads(file.read_text(encoding="utf-8")).get("request") if file.is_file() else None
+    except (OSError, ValueError, AttributeError) as error:
+        raise CheckpointError(f"cannot be read ({error})", where=str(file)) from error
