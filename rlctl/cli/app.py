@@ -71,6 +71,77 @@ def check(
     run(config, overrides, as_json=as_json, quiet=quiet, verbose=verbose)
 
 
+@app.command(name="eval")
+def eval_(
+    config: Annotated[
+        str | None,
+        typer.Argument(
+            metavar="[CONFIG]",
+            help="The YAML of the run; else rlctl.yaml or config.yaml here, else the built-in quickstart.",
+            show_default=False,
+        ),
+    ] = None,
+    checkpoint: Annotated[
+        list[str],
+        typer.Option(
+            "--checkpoint",
+            metavar="NAME",
+            help="A model folder, a RUN, RUN@STEP, RUN@best, or base; repeatable. Default: the config's run.",
+            show_default=False,
+        ),
+    ] = [],  # noqa: B006
+    against: Annotated[
+        list[str],
+        typer.Option("--against", metavar="NAME", help="Compare with it, prompt by prompt; repeatable."),
+    ] = [],  # noqa: B006
+    num_samples: Annotated[
+        int | None,
+        typer.Option("--num-samples", metavar="N", help="Samples per prompt.", show_default=False),
+    ] = None,
+    completions: Annotated[
+        str | None,
+        typer.Option(
+            "--completions",
+            metavar="DATA",
+            help="Score these completions; no model is loaded.",
+            show_default=False,
+        ),
+    ] = None,
+    output: Annotated[
+        str | None,
+        typer.Option("--output", "-o", metavar="DIR", help="Folder for the results.", show_default=False),
+    ] = None,
+    export: Annotated[
+        str | None,
+        typer.Option(
+            "--export",
+            metavar="lm-eval",
+            help="Run the benchmarks of eval.lm_eval with the lm-evaluation-harness too.",
+            show_default=False,
+        ),
+    ] = None,
+    overrides: Overrides = [],  # noqa: B006
+    as_json: Json = False,
+    quiet: Quiet = False,
+    verbose: Verbose = False,
+) -> None:
+    """Score checkpoints on held-out prompts, with intervals; compare them."""
+    from rlctl.cli.eval import run as evaluate
+
+    evaluate(
+        config,
+        overrides,
+        checkpoint,
+        against,
+        num_samples,
+        completions,
+        output,
+        export,
+        as_json=as_json,
+        quiet=quiet,
+    )
+
+
 @app.command()
 def export(
     run: Annotated[

@@ -153,7 +153,9 @@ class Figures:
     def as_dict(self) -> dict[str, Any]:
         """What `rlctl eval --json` says of a checkpoint; groups by `eval.group_by` included."""
         columns = self.config.eval.group_by or []
-        groups = {column: self._by(column) for column in ([columns] if isinstance(columns, str) else columns)}
+        groups = {
+            column: {value: part._document() for value, part in self.by(column).items()} for column in columns
+        }
         return {**self._document(), "groups": groups} if groups else self._document()
 
     def _document(self) -> dict[str, Any]:
@@ -190,12 +192,12 @@ class Figures:
         counted = Counter(f"{one.row.outcome}: {one.row.reason}" for one in self.samples if one.row.reason)
         return dict(counted.most_common(MOST_REASONS))
 
-    def _by(self, column: str) -> dict[str, Any]:
-        """The same figures for the prompts of each value of a column."""
+    def by(self, column: str) -> dict[str, "Figures"]:
+        """The figures of the prompts of each value of a column."""
         found: dict[str, list[int]] = {}
         for i, prompt in enumerate(self.prompts):
             found.setdefault(str(prompt.get(column)), []).append(i)
-        return {value: self._part(found[value])._document() for value in sorted(found)}
+        return {value: self._part(found[value]) for value in sorted(found)}
 
     def _part(self, chosen: list[int]) -> "Figures":
         """The figures of some of the prompts."""

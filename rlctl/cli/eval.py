@@ -1,0 +1,237 @@
+"""`rlctl eval`: figures of checkpoints side by side, and what tells them apart."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+from rlctl.cli.default_config import config_or_default
+from rlctl.cli.output import console, print_json, print_lines, stdout_kept_for
+from rlctl.errors import UsageError
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    from rlctl.evaluation.audience import Audience
+    from rlctl.evaluation.estimates import Estimate
+    from rlctl.evaluation.figures import Figures
+    from rlctl.evaluation.result import Evaluation, NamedComparison
+
+EXPORTS = ("lm-eval",)
+LABELS = {
+    "valid_fraction": "valid",
+    "greedy_reward": "reward, greedy",
+    "greedy_pass": "pass, greedy",
+    "majority": "majority vote",
+}
+MOST_PASSES = 4
+"""Rows of pass@k in the table; the JSON has all."""
+
+
+def run(
+    path: str | None,
+    overrides: list[str],
+    checkpoints: list[str],
+    against: list[str],
+    num_samples: int | None,
+    completions: str | None,
+    output: str | None,
+    export: str | None,
+    *,
+    as_json: bool,
+    quiet: bool,
+) -> None:
+    """Check what is asked for, evaluate, and print the figures."""
+    from rlctl.config.load import load_config
+
+    _check(num_samples, completions, export)
+    with config_or_default(path) as (file, which):
+        given = [] if num_samples is None or completions else [f"eval.num_samples={num_samples}"]
+        config = load_config(file, [*overrides, *given])
+    if which is not None and not quiet:
+        console(stderr=True).print(which, markup=False, soft_wrap=True)
+    with stdout_kept_for(as_json), _audience(quiet=quiet) as audience:
+        from rlctl.training.train import calm_libraries
+
+        calm_libraries()
+        from rlctl.evaluation.evaluate import evaluate
+
+        found = evaluate(
+            config,
+            checkpoints,
+            against=against,
+            num_samples=num_samples if completions else None,
+            completions=completions,
+            output=output,
+            benchmarks=export is not None,
+            audience=audience,
+        )
+    if as_json:
+        print_json(found.as_dict())
+    elif not quiet:
+        show(found, console())
+
+
+def _check(num_samples: int | None, completions: str | None, export: str | None) -> None:
+    if num_samples is not None and num_samples < 1:
+        raise UsageError(f"{num_samples} samples", where="--num-samples", hint="Take 1 or more.")
+    if export is not None and export not in EXPORTS:
+        raise UsageError(f"no export {export!r}", where="--export", hint=f"There is {', '.join(EXPORTS)}.")
+    if export is not None and completions is not None:
+        hint = "Benchmarks need a model: leave --completions out."
+        raise UsageError("completions out of a file cannot be exported", where="--export", hint=hint)
+
+
+@contextmanager
+def _audience(*, quiet: bool) -> Iterator["Audience"]:
+    """A person at the terminal: lines, and a bar where there is one. All of it goes to stderr."""
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+    from rlctl.evaluation.audience import Audience
+
+    screen = console(stderr=True)
+    if quiet:
+        yield Audience()
+        return
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    with Progress(*columns, console=screen, transient=True, disable=not screen.is_terminal) as bar:
+        task = bar.add_task("", total=None)
+
+        def progress(what: str, done: int, total: int) -> None:
+            bar.update(task, description=what, completed=done, total=total or None)
+
+        def tell(text: str) -> None:
+            screen.print(text, markup=False, highlight=False, soft_wrap=True)
+
+        yield Audience(tell=tell, progress=progress)
+
+
+def show(found: "Evaluation", screen: "Console") -> None:
+    """The figures as a table, groups below it, and the comparisons in words."""
+    any_figures = next(iter(found.figures.values()))
+    count = f"{len(any_figures.prompts):,} prompts × {any_figures.samples_per_prompt} samples"
+    rewards = " by `eval.rewards`, which training does not see" if found.config.eval.rewards else ""
+    _table(screen, f"{count}{rewards}; mean and 95 % interval", found.figures)
+    for column in found.config.eval.group_by or []:
+        _groups(screen, column, found)
+    for one in found.comparisons:
+        print_lines("", *describe(one))
+    for line in _benchmarks(found):
+        print_lines(line)
+    print_lines("", f"results  {found.folder}")
+
+
+def _table(screen: "Console", title: str, figures: dict[str, "Figures"]) -> None:
+    from rich.table import Table
+    from rich.text import Text
+
+    screen.print(Text(title, "bold"), soft_wrap=True)
+    table = Table(box=None, pad_edge=False)
+    table.add_column("")
+    for name in figures:
+        table.add_column(Text(name), justify="right", overflow="fold")
+    for label, cells in _rows(figures):
+        table.add_row(Text(label), *cells)
+    screen.print(table)
+
+
+def _rows(figures: dict[str, "Figures"]) -> Iterator[tuple[str, list[str]]]:
+    """Label and one cell per checkpoint."""
+    shown = list(figures.values())
+    names = dict.fromkeys(name for one in shown for name in _few(one.metrics()))
+    for name in names:
+        label = LABELS.get(name, name.replace("pass_at_", "pass@"))
+        yield label, [_cell(one.estimate(name)) if name in one.metrics() else "–" for one in shown]
+    yield "tokens", [_number(one.mean("completion_length"), "{:.1f}") for one in shown]
+    yield "truncated", [_number(one.mean("truncated_fraction"), "{:.1%}") for one in shown]
+    yield "distinct", [_number(one.distinct, "{:.1%}") for one in shown]
+    yield "repetition", [_number(one.mean("repetition_fraction"), "{:.1%}") for one in shown]
+    yield "KL from base", [_number(one.mean("kl_div"), "{:.3f}") for one in shown]
+    yield "entropy", [_number(one.mean("entropy"), "{:.3f}") for one in shown]
+    failed = [one.mean("failed_fraction") for one in shown]
+    if any(failed):
+        yield "not scored", [_number(one, "{:.1%}") for one in failed]
+
+
+def _few(metrics: list[str]) -> list[str]:
+    """All metrics, but of pass@k the first, the last and some powers of two between."""
+    passes = [name for name in metrics if name.startswith("pass_at_")]
+    powers = [name for i, name in enumerate(passes, start=1) if i & (i - 1) == 0]
+    kept = {*powers[: MOST_PASSES - 1], *passes[-1:]}
+    return [name for name in metrics if name not in passes or name in kept]
+
+
+def _cell(estimate: "Estimate") -> str:
+    if estimate.mean is None:
+        return "–"
+    if estimate.low is None or estimate.high is None:
+        return f"{estimate.mean:.3f}"
+    return f"{estimate.mean:.3f} [{estimate.low:.3f}, {estimate.high:.3f}]"
+
+
+def _number(value: float | None, form: str) -> str:
+    return "–" if value is None else form.format(value)
+
+
+def _groups(screen: "Console", column: str, found: "Evaluation") -> None:
+    """The metric that decides, by the values of a column."""
+    from rich.table import Table
+    from rich.text import Text
+
+    metric = found.config.eval.metric
+    screen.print(Text(f"\n{metric} by {column}", "bold"), soft_wrap=True)
+    table = Table(box=None, pad_edge=False)
+    table.add_column("")
+    table.add_column("prompts", justify="right")
+    for name in found.figures:
+        table.add_column(Text(name), justify="right", overflow="fold")
+    parts = {name: one.by(column) for name, one in found.figures.items()}
+    for value in dict.fromkeys(value for part in parts.values() for value in part):
+        some = [part[value] for part in parts.values() if value in part]
+        cells = [_cell(part[value].estimate(metric)) if value in part else "–" for part in parts.values()]
+        table.add_row(Text(value), str(len(some[0].prompts)), *cells)
+    screen.print(table)
+
+
+def describe(one: "NamedComparison") -> list[str]:
+    """A comparison in words."""
+    found = one.found
+    lines = [f"{one.a} against {one.b}: {one.metric}, {found.n:,} prompts in pairs"]
+    if found.difference is None:
+        return [*lines, "  no prompt has a value for both"]
+    interval = "" if found.low is None else f" [{found.low:+.3f}, {found.high:+.3f}]"
+    p_value = "" if found.p_value is None else f", {_p(found.p_value)}"
+    adjusted = one.p_adjusted is not None and one.p_adjusted != found.p_value
+    several = f" ({_p(one.p_adjusted or 0)} adjusted for the number of comparisons)" if adjusted else ""
+    lines.append(f"  difference {found.difference:+.3f}{interval}{p_value}{several}: {verdict(one)}")
+    lines.append(f"  better on {found.wins:,} prompts, the same on {found.ties:,}, worse on {found.losses:,}")
+    if found.detectable_effect is not None:
+        lines.append(
+            f"  smallest true difference that as many prompts find four times out of five: "
+            f"{found.detectable_effect:.3f}"
+        )
+    return lines
+
+
+def verdict(one: "NamedComparison") -> str:
+    """Better, worse, or no evidence of a difference, at 5 % over all comparisons."""
+    if one.p_adjusted is None or one.p_adjusted >= 0.05 or not one.found.difference:
+        return "no evidence of a difference"
+    return "better" if one.found.difference > 0 else "worse"
+
+
+def _p(value: float) -> str:
+    return "p < 0.0001" if value < 1e-4 else f"p = {value:.4f}" if value < 0.1 else f"p = {value:.2f}"
+
+
+def _benchmarks(found: "Evaluation") -> Iterator[str]:
+    """What the lm-evaluation-harness found: checkpoint, task and metric; then the comparisons."""
+    for name, tasks in found.benchmarks.get("benchmarks", {}).items():
+        for task, metrics in tasks.items():
+            for metric, one in metrics.items():
+                error = "" if one["stderr"] is None else f" ± {one['stderr']:.3f} (standard error)"
+                yield f"{task} {metric}: {one['value']:.3f}{error}, {one['n']:,} questions, {name}"
+    for one in found.benchmarks.get("benchmark_comparisons", []):
+        yield (
+            f"{one['task']} {one['metric']}: {one['a']} against {one['b']} {one['difference']:+.3f}, "
+            f"{_p(one['p_value'])}"
+        )
