@@ -1,12 +1,12 @@
 """A mean over prompts with its 95 % interval; the samples of one prompt are one cluster."""
 
 import math
-import statistics
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-LEVEL = 0.95
+from rlctl.evaluation.intervals import LEVEL as LEVEL
+from rlctl.evaluation.intervals import Interval, bounded_interval, interval, moments
 
 
 @dataclass(frozen=True)
@@ -15,7 +15,7 @@ class Estimate:
 
     Args:
         mean: The mean of the prompts' means; None where nothing was scored.
-        low: Lower end of the interval; None where there can be none.
+        low: Lower end of the interval; None below two prompts, or without spread and bounds.
         high: Upper end of the interval.
         std: Standard deviation over all values, n−1; None below two.
         n: Prompts that the mean is over.
@@ -37,28 +37,32 @@ def ends(low: float | None, high: float | None) -> list[float] | None:
     return None if low is None or high is None else [low, high]
 
 
-def mean_interval(clusters: Sequence[Sequence[float]], bounds: tuple[float, float] | None = None) -> Estimate:
+def mean_interval(clusters: Sequence[Sequence[float]], bounds: Interval | None = None) -> Estimate:
     """Mean over prompts with its 95 % interval, clustered by prompt.
+
+    Prompts are a random draw, samples of one prompt are not independent: the interval is that of the n
+    prompts' means (Miller 2024, "Adding Error Bars to Evals", section 2.2; with as many samples for each
+    prompt, equal to the clustered standard error of equation 4 up to n/(n−1)). Every prompt counts the same,
+    however many samples it has.
 
     Args:
         clusters: The values of each prompt; prompts may have different numbers of them, or none.
         bounds: Least and greatest value that there can be, where that is known (0 and 1 for shares).
 
     Raises:
-        ValueError: If a value lies outside the bounds.
+        ValueError: If the bounds are no range, or a value lies outside.
     """
-    from scipy.special import stdtrit
-
     values = [value for cluster in clusters for value in cluster]
-    means = [statistics.fmean(cluster) for cluster in clusters if len(cluster)]
+    if bounds is not None and not bounds[0] < bounds[1]:
+        raise ValueError(f"the bounds {bounds} are no range")
     if bounds is not None and any(not bounds[0] <= value <= bounds[1] for value in values):
         raise ValueError(f"a value lies outside the bounds {bounds}")
-    std = statistics.stdev(values) if len(values) > 1 else None
-    n = len(means)
-    if n < 2:
-        return Estimate(means[0] if means else None, None, None, std, n)
-    mean = statistics.fmean(means)
-    half = float(stdtrit(n - 1, (1 + LEVEL) / 2)) * statistics.stdev(means) / math.sqrt(n)
-    if not half:
-        return Estimate(mean, None, None, std, n)
-    return Estimate(mean, mean - half, mean + half, std, n)
+    means = [math.fsum(cluster) / len(cluster) for cluster in clusters if len(cluster)]
+    std = moments(values).std if len(values) > 1 else None
+    if len(means) < 2:
+        return Estimate(means[0] if means else None, None, None, std, len(means))
+    of = moments(means)
+    if bounds is not None:
+        return Estimate(of.mean, *bounded_interval(of, bounds), std, of.n)
+    low, high = interval(of) if of.std else (None, None)
+    return Estimate(of.mean, low, high, std, of.n)

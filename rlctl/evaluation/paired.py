@@ -1,14 +1,22 @@
 """Two checkpoints on the same prompts: how large the difference is, and whether it can be chance."""
 
-import math
-import statistics
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from rlctl.evaluation.estimates import LEVEL, ends
+from rlctl.evaluation.estimates import ends
+from rlctl.evaluation.intervals import (
+    Interval,
+    constant_interval,
+    constant_p_value,
+    critical,
+    interval,
+    moments,
+    p_value,
+)
 
 POWER = 0.8
+"""Chance that a true difference of `detectable_effect` is found."""
 
 
 @dataclass(frozen=True)
@@ -51,49 +59,57 @@ class Comparison:
         }
 
 
-def compare(a: Sequence[float | None], b: Sequence[float | None], *, seed: int = 0) -> Comparison:
+def compare(
+    a: Sequence[float | None], b: Sequence[float | None], *, bounds: Interval | None = None
+) -> Comparison:
     """Compare two checkpoints over the prompts that both have a value for.
+
+    The test is that of the mean of the differences (Miller 2024, "Adding Error Bars to Evals", section 4.2),
+    by Student's t corrected for skewness (`intervals.interval`); interval and p-value agree. It does not
+    assume, as sign-flip tests and McNemar's do, that without a difference of the means a and b are
+    exchangeable, and nothing is drawn at random.
 
     Args:
         a: Value of each prompt, for example its mean reward; None where there is none.
         b: The same of the other checkpoint, prompts in the same order.
-        seed: For methods that draw at random; the same seed gives the same figures.
+        bounds: Least and greatest value that there can be, where that is known (0 and 1 for shares). They
+            give an interval where all differences are the same, 0 above all; without, there is none.
 
     Raises:
-        ValueError: If a and b have different lengths.
+        ValueError: If a and b have different lengths, or a value lies outside the bounds.
     """
-    from scipy.special import stdtr, stdtrit
-
-    differences = [x - y for x, y in zip(a, b, strict=True) if x is not None and y is not None]
-    wins, losses = sum(d > 0 for d in differences), sum(d < 0 for d in differences)
-    n = len(differences)
+    pairs = [(x, y) for x, y in zip(a, b, strict=True) if x is not None and y is not None]
+    if bounds is not None and any(not bounds[0] <= value <= bounds[1] for pair in pairs for value in pair):
+        raise ValueError(f"a value lies outside the bounds {bounds}")
+    differences = [x - y for x, y in pairs]
+    wins, losses, n = sum(d > 0 for d in differences), sum(d < 0 for d in differences), len(differences)
     counts = (wins, n - wins - losses, losses, n)
     if n < 2:
         return Comparison(differences[0] if n else None, None, None, None, *counts, None)
-    mean, error = statistics.fmean(differences), statistics.stdev(differences) / math.sqrt(n)
-    if not error:
-        return Comparison(mean, None, None, 1.0 if not mean else None, *counts, None)
-    half = float(stdtrit(n - 1, (1 + LEVEL) / 2)) * error
-    p_value = 2 * float(stdtr(n - 1, -abs(mean) / error))
-    return Comparison(mean, mean - half, mean + half, p_value, *counts, detectable_effect(error, n))
+    of = moments(differences)
+    if of.std:
+        return Comparison(of.mean, *interval(of), p_value(of), *counts, detectable_effect(of.error, n))
+    most = None if bounds is None else (bounds[0] - bounds[1], bounds[1] - bounds[0])
+    low, high = (None, None) if most is None else constant_interval(of, most)
+    return Comparison(of.mean, low, high, constant_p_value(of, most), *counts, None)
 
 
 def detectable_effect(error: float, n: int) -> float:
     """Smallest true difference that a two-sided test at 5 % finds with 80 % power.
 
     Power of the paired t-test from the noncentral t distribution: Cohen 1988, "Statistical Power Analysis
-    for the Behavioral Sciences", section 2.2.
+    for the Behavioral Sciences", section 2.3.
 
     Args:
         error: Standard error of the mean difference.
         n: Prompts.
     """
     from scipy.optimize import brentq
-    from scipy.special import nctdtr, stdtrit
+    from scipy.special import nctdtr
 
-    critical = float(stdtrit(n - 1, (1 + LEVEL) / 2))
-    # The far tail, a significant result of the wrong sign, is below 1e-4 of the power and left out.
-    shift = brentq(lambda delta: 1 - nctdtr(n - 1, delta, critical) - POWER, 0, 40 + critical)
+    t = critical(n - 1)
+    # A significant result of the wrong sign adds less than 0.001 to the power and is left out.
+    shift = brentq(lambda effect: 1 - float(nctdtr(n - 1, effect, t)) - POWER, 0, 2 * t + 2)
     return float(shift) * error
 
 

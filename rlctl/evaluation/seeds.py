@@ -1,11 +1,16 @@
 """One difference from several training seeds: prompts and seeds are both a draw from more of them."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from rlctl.evaluation.estimates import LEVEL, ends
+from rlctl.evaluation.estimates import ends
+from rlctl.evaluation.intervals import LEVEL, critical, moments
+from rlctl.evaluation.paired import compare
+
+SMALLEST = 1e-15
+"""p-values are not told apart below."""
 
 
 @dataclass(frozen=True)
@@ -16,7 +21,8 @@ class SeedsEstimate:
         mean: The mean; None where there is nothing.
         low: Lower end of its 95 % interval; None where there can be none.
         high: Upper end of the interval.
-        p_value: Two-sided, against no difference; None where there is no interval.
+        p_value: Two-sided, against no difference; below 0.05 exactly where the interval leaves out 0. None
+            below two prompts, and where all differences are the same but not 0.
         prompts: Prompts that count.
         seeds: Training seeds that count. With one, only prompts vary, and the interval says nothing about
             how another seed would have done.
@@ -43,6 +49,16 @@ class SeedsEstimate:
 def across_seeds(differences: Sequence[Sequence[float | None]]) -> SeedsEstimate:
     """Mean difference with its 95 % interval where prompts and training seeds are crossed.
 
+    Both are random: another set of prompts and other seeds would give another mean. Its variance is the sum
+    of (MSP − MSE)/(SP), prompts, and MSS/(SP), seeds and the rest, with the mean squares of the two-way
+    table without replication (Searle, Casella and McCulloch 1992, "Variance Components", section 4.5).
+    Each part has its own t quantile, h² = t²(P−1)·(MSP − MSE)₊/(SP) + t²(S−1)·MSS/(SP): Banerjee 1960,
+    "Approximate Confidence Interval for Linear Functions of Means of k Populations When the Population
+    Variances Are Not Equal". Satterthwaite's degrees of freedom for the sum are too many for three seeds.
+
+    Seeds without any value are left out, then prompts without a value from every seed that is left. With
+    one seed, only prompts are random, and the method is that of `paired.compare`.
+
     Args:
         differences: One row per training seed with the difference on each prompt, prompts in the same order;
             None where there is none.
@@ -50,28 +66,52 @@ def across_seeds(differences: Sequence[Sequence[float | None]]) -> SeedsEstimate
     Raises:
         ValueError: If the rows have different lengths.
     """
-    import numpy as np
-    from scipy.special import stdtr, stdtrit
+    rows = [row for row in differences if any(value is not None for value in row)]
+    columns = list(zip(*rows, strict=True))
+    table = [column for column in columns if None not in column]
+    seeds, prompts = len(rows), len(table)
+    if not table:
+        return SeedsEstimate(None, None, None, None, prompts, seeds)
+    of_prompts, of_seeds = (
+        [_mean(column) for column in table],
+        [_mean(row) for row in zip(*table, strict=True)],
+    )
+    mean = _mean(of_prompts)
+    if prompts < 2:
+        return SeedsEstimate(mean, None, None, None, prompts, seeds)
+    if seeds == 1:
+        found = compare(of_prompts, [0.0] * prompts)
+        return SeedsEstimate(mean, found.low, found.high, found.p_value, prompts, seeds)
+    rest = math.fsum(
+        (value - of_prompt - of_seed + mean) ** 2
+        for column, of_prompt in zip(table, of_prompts, strict=True)
+        for value, of_seed in zip(column, of_seeds, strict=True)
+    ) / ((seeds - 1) * (prompts - 1))
+    by_prompt = max(0.0, moments(of_prompts).std ** 2 / prompts - rest / (seeds * prompts))
+    by_seed = moments(of_seeds).std ** 2 / seeds
+    if by_prompt + by_seed == 0:
+        return SeedsEstimate(mean, None, None, None if mean else 1.0, prompts, seeds)
 
-    table = np.array([[np.nan if x is None else x for x in row] for row in differences], dtype=float)
-    table = table[:, ~np.isnan(table).any(axis=0)]
-    seeds, prompts = table.shape
-    mean = float(table.mean()) if table.size else None
-    if mean is None or prompts < 2:
-        return SeedsEstimate(mean, None, None, None, prompts, seeds)
-    of_prompts, of_seeds = table.mean(axis=0), table.mean(axis=1)
-    parts = [(float(of_prompts.var(ddof=1)) / prompts, prompts - 1)]
-    if seeds > 1:
-        rest = table - of_prompts - of_seeds[:, None] + mean
-        freedom = (seeds - 1) * (prompts - 1)
-        parts += [
-            (float(of_seeds.var(ddof=1)) / seeds, seeds - 1),
-            (-float((rest**2).sum()) / freedom / table.size, freedom),
-        ]
-    variance = sum(part for part, _ in parts)
-    if variance <= 0:
-        return SeedsEstimate(mean, None, None, None, prompts, seeds)
-    degrees = variance**2 / sum(part**2 / freedom for part, freedom in parts)
-    half = float(stdtrit(degrees, (1 + LEVEL) / 2)) * math.sqrt(variance)
-    p_value = 2 * float(stdtr(degrees, -abs(mean) / math.sqrt(variance)))
-    return SeedsEstimate(mean, mean - half, mean + half, p_value, prompts, seeds)
+    def half_width(p_value: float) -> float:
+        return math.hypot(
+            critical(prompts - 1, p_value) * math.sqrt(by_prompt),
+            critical(seeds - 1, p_value) * math.sqrt(by_seed),
+        )
+
+    half = half_width(1 - LEVEL)
+    return SeedsEstimate(mean, mean - half, mean + half, _solve(half_width, abs(mean)), prompts, seeds)
+
+
+def _solve(half_width: Callable[[float], float], distance: float) -> float:
+    """The p-value whose interval just reaches this far; `SMALLEST` where it is smaller still."""
+    from scipy.optimize import brentq
+
+    if half_width(SMALLEST) <= distance:
+        return SMALLEST
+    return float(
+        brentq(lambda p_value: half_width(p_value) - distance, SMALLEST, 1.0, xtol=1e-17, rtol=1e-12)
+    )
+
+
+def _mean(values: Sequence[float | None]) -> float:
+    return math.fsum(value for value in values if value is not None) / len(values)

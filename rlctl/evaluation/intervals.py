@@ -1,0 +1,139 @@
+"""How far a mean may be from the truth, and whether it can be 0: what holds for few, skewed, bounded values.
+
+The methods were chosen by simulation among t, bootstrap (percentile, BCa, t), sign-flip and score intervals;
+`python -m benchmarks coverage` prints how often each of these covers the truth.
+"""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+LEVEL = 0.95
+"""Of every interval."""
+DOUBT = 0.05
+"""Events that would outweigh what a sample says of its own spread; see `bounded_interval`."""
+
+Interval = tuple[float, float]
+
+
+@dataclass(frozen=True)
+class Moments:
+    """What the intervals need to know of n values.
+
+    Args:
+        n: How many values; at least two.
+        mean: Their mean.
+        std: Standard deviation, n−1; 0 exactly where all are the same.
+        skewness: Third standardised moment, corrected for n (Joanes and Gill 1998, G1); 0 below three values.
+    """
+
+    n: int
+    mean: float
+    std: float
+    skewness: float
+
+    @property
+    def error(self) -> float:
+        """Standard error of the mean."""
+        return self.std / math.sqrt(self.n)
+
+
+def moments(values: Sequence[float]) -> Moments:
+    """The moments of two or more values."""
+    n, mean = len(values), math.fsum(values) / len(values)
+    if min(values) == max(values):
+        return Moments(n, float(values[0]), 0.0, 0.0)
+    std = math.sqrt(math.fsum((value - mean) ** 2 for value in values) / (n - 1))
+    cubes = math.fsum(((value - mean) / std) ** 3 for value in values) if n > 2 else 0.0
+    return Moments(n, mean, std, cubes * n / ((n - 1) * (n - 2)) if n > 2 else 0.0)
+
+
+def critical(freedom: float, p_value: float = 1 - LEVEL) -> float:
+    """The |t| that chance exceeds with this two-sided p-value."""
+    from scipy.special import stdtrit
+
+    return -float(stdtrit(freedom, p_value / 2))
+
+
+def two_sided(t: float, freedom: float) -> float:
+    """Chance of a |t| at least as large."""
+    from scipy.special import stdtr
+
+    return 2 * float(stdtr(freedom, -abs(t)))
+
+
+def interval(of: Moments) -> Interval:
+    """95 % interval of a mean: Student's t, with the end longer to which the values are skewed.
+
+    The longer end is that of a score interval whose variance changes with the mean as skewness says:
+    x² = t² + x (2t² + 1) γ / (3√n), x = (μ − mean)/error. To the order 1/√n it is the Cornish–Fisher
+    correction of t (Johnson 1978, "Modified t Tests and Confidence Intervals for Asymmetrical
+    Populations"; Hall 1992, "On the Removal of Skewness by Transformation", section 2); with x² kept it
+    stays finite and grows with γ. The other end is not shortened: few values tell too little of skewness.
+    """
+    t = critical(of.n - 1)
+    lean = (2 * t * t + 1) * of.skewness / (6 * math.sqrt(of.n))
+    longer = abs(lean) + math.hypot(t, lean)
+    low, high = (t, longer) if lean > 0 else (longer, t)
+    return of.mean - low * of.error, of.mean + high * of.error
+
+
+def p_value(of: Moments) -> float:
+    """Two-sided p-value of a mean against 0; below 5 % exactly where `interval` leaves out 0."""
+    x = -of.mean / of.error
+    lean = of.skewness / (3 * math.sqrt(of.n))
+    if lean * x <= 0:  # 0 lies to the side of the end that is Student's
+        return two_sided(x, of.n - 1)
+    squared = max(0.0, x * x - lean * x) / (1 + 2 * lean * x)
+    return two_sided(math.sqrt(squared), of.n - 1)
+
+
+def bounded_interval(of: Moments, bounds: Interval) -> Interval:
+    """95 % interval of a mean of values that cannot leave their bounds; it stays inside and has no width 0.
+
+    Wilson's score interval (Wilson 1927, equation 4) with the effective sample size m(1−m)/error² in place
+    of n (Kish 1965; Franco et al. 2019, "Comparative Study of Confidence Intervals for Proportions in
+    Complex Sample Surveys") and Student's t in place of z. A handful of passes says little of its own
+    spread: the variance is drawn towards the largest that there can be, m(1−m)n/(n−1), with the weight
+    `DOUBT` against n·m(1−m) events. Where all values are the same it is `constant_interval`.
+
+    Args:
+        of: The values' moments.
+        bounds: Least and greatest value that there can be.
+    """
+    if of.std == 0:
+        return constant_interval(of, bounds)
+    least, width = bounds[0], bounds[1] - bounds[0]
+    m = (of.mean - least) / width
+    most = m * (1 - m) * of.n / (of.n - 1)
+    doubt = DOUBT / (DOUBT + of.n * m * (1 - m))
+    share = (1 - doubt) * (of.std / width) ** 2 / most + doubt
+    shift = critical(of.n - 1) ** 2 * share / (of.n - 1)  # t² over the effective sample size
+    middle = (m + shift / 2) / (1 + shift)
+    half = math.sqrt(shift * (m * (1 - m) + shift / 4)) / (1 + shift)
+    return least + width * max(0.0, middle - half), least + width * min(1.0, middle + half)
+
+
+def constant_interval(of: Moments, bounds: Interval) -> Interval:
+    """95 % interval where all n values are the same: the share t²/(n−1+t²) may be elsewhere, at a bound.
+
+    The share is the upper end of `bounded_interval` for a share of 0, about 4/n; where the constant is a
+    bound, the interval is that one.
+    """
+    elsewhere = critical(of.n - 1) ** 2
+    elsewhere /= of.n - 1 + elsewhere
+    return of.mean - elsewhere * (of.mean - bounds[0]), of.mean + elsewhere * (bounds[1] - of.mean)
+
+
+def constant_p_value(of: Moments, bounds: Interval | None) -> float:
+    """Two-sided p-value against 0 where all n values are the same.
+
+    With bounds below and above 0, by inversion of `constant_interval`. Without, the sign-flip test: of the
+    2ⁿ ways to give n equal differences a sign, two are as extreme.
+    """
+    if of.mean == 0:
+        return 1.0
+    if bounds is None:
+        return 2.0 ** (1 - of.n)
+    opposite = abs(bounds[0] if of.mean > 0 else bounds[1])
+    return two_sided(math.sqrt((of.n - 1) * abs(of.mean) / opposite), of.n - 1)
