@@ -6,15 +6,17 @@ __version__ = "0.1.0"
 
 if TYPE_CHECKING:
     from rlctl.config.load import load_config as load_config
+    from rlctl.evaluation.evaluate import evaluate as evaluate
     from rlctl.rewards.outcome import Invalid as Invalid
     from rlctl.training.train import train as train
 
 _EXPORTS = {
     "Invalid": "rlctl.rewards.outcome",
+    "evaluate": "rlctl.evaluation.evaluate",
     "load_config": "rlctl.config.load",
     "train": "rlctl.training.train",
 }
-__all__ = ["Invalid", "__version__", "load_config", "train"]
+__all__ = ["Invalid", "__version__", "evaluate", "load_config", "train"]
 
 
 def __getattr__(name: str) -> Any:
