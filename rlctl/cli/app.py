@@ -143,6 +143,39 @@ def eval_(
 
 
 @app.command()
+def prove(
+    config: ConfigArgument,
+    overrides: Overrides = [],  # noqa: B006
+    seeds: Annotated[
+        int, typer.Option("--seeds", metavar="N", help="Training seeds: run.seed and those after it.")
+    ] = 3,
+    output: Annotated[
+        str | None,
+        typer.Option(
+            "--output",
+            metavar="DIR",
+            help="Folder of the proof; <run.output_dir>/<run.name>-prove by default.",
+            show_default=False,
+        ),
+    ] = None,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Print what it will cost; write nothing.")
+    ] = False,
+    as_json: Json = False,
+    quiet: Quiet = False,
+    verbose: Verbose = False,
+) -> None:
+    """Train seeds and a control, judge them on held-out prompts.
+
+    What is judged, and how, is fixed before training. The same command again
+    goes on where it was stopped.
+    """
+    from rlctl.cli.prove import run
+
+    run(config, overrides, seeds, output, dry_run=dry_run, as_json=as_json, quiet=quiet)
+
+
+@app.command()
 def export(
     run: Annotated[
         str,

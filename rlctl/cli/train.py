@@ -51,7 +51,6 @@ def _refuse_changes(config: Config, path: str, overrides: list[str]) -> None:
     Raises:
         ConfigError: A key has changed that must not.
     """
-    from rlctl.config.yaml_marks import parse
     from rlctl.training.place import folder_of
     from rlctl.training.resume import allowed_changes, config_of, read_record
 
@@ -61,12 +60,18 @@ def _refuse_changes(config: Config, path: str, overrides: list[str]) -> None:
     try:
         allowed_changes(config_of(folder), config)
     except ConfigError as error:
-        lines = parse(Path(path).read_text(encoding="utf-8"), path).lines
-        raise ConfigError([_placed(one, path, lines, overrides) for one in error.problems]) from None
+        raise ConfigError(placed(error.problems, path, overrides)) from None
+
+
+def placed(problems: list[Problem], path: str, overrides: list[str]) -> list[Problem]:
+    """Problems of a resolved config, each with the override or the line of the file that it comes from."""
+    from rlctl.config.yaml_marks import parse
+
+    lines = parse(Path(path).read_text(encoding="utf-8"), path).lines
+    return [_placed(one, path, lines, overrides) for one in problems]
 
 
 def _placed(problem: Problem, path: str, lines: dict[Any, int], overrides: list[str]) -> Problem:
-    """A problem of a resolved config, with the override or the line of the file that it comes from."""
     key = dotted(problem.path)
     given = [one for one in overrides if key.startswith(one.partition("=")[0])]
     if given:

@@ -1,0 +1,75 @@
+"""What a proof knows of each model: its figures, its value of every metric on every prompt, its completions.
+
+Kept in `evaluation/<model>/`, so that a proof that was stopped evaluates no model twice.
+"""
+
+import json
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from statistics import fmean
+from typing import Any
+
+from rlctl.training.checkpoints import write_json
+
+FOLDER = "evaluation"
+FILE = "per_prompt.json"
+SAMPLES = "samples.jsonl"
+
+
+@dataclass(frozen=True)
+class Measured:
+    """A model on the held-out prompts.
+
+    Args:
+        folder: Where its samples are.
+        figures: What `rlctl eval --json` says of it.
+        per_prompt: Metric → its value for each prompt, None where there is none.
+    """
+
+    folder: Path
+    figures: dict[str, Any]
+    per_prompt: dict[str, list[float | None]]
+
+    def completions(self, prompts: Iterable[int], *, greedy: bool) -> dict[int, dict[str, Any]]:
+        """The first sampled, or the greedy, completion of each of these prompts: rows of the samples."""
+        wanted, found = set(prompts), {}
+        for row in _rows(self.folder / SAMPLES):
+            place = row["prompt_index"]
+            if place in wanted and place not in found and row["greedy"] == greedy:
+                found[place] = row
+        return found
+
+
+def mean(measured: Measured, metric: str) -> float | None:
+    """The mean of a metric over the prompts that have a value."""
+    values = [value for value in measured.per_prompt.get(metric, ()) if value is not None]
+    return fmean(values) if values else None
+
+
+def read(folder: Path, identity: str | None) -> Measured | None:
+    """What was measured before; None where that was not done, or not of this model.
+
+    Args:
+        folder: `evaluation/<model>` of a proof.
+        identity: The run that the model is of; None for the base.
+    """
+    try:
+        found = json.loads((folder / FILE).read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return None
+    if found.get("run") != identity or not (folder / SAMPLES).is_file():
+        return None
+    return Measured(folder, found["figures"], found["per_prompt"])
+
+
+def keep(measured: Measured, identity: str | None) -> None:
+    """Write down that a model is measured, once its samples are on the disk."""
+    content = {"run": identity, "figures": measured.figures, "per_prompt": measured.per_prompt}
+    write_json(measured.folder / FILE, content)
+
+
+def _rows(file: Path) -> Iterator[dict[str, Any]]:
+    with file.open(encoding="utf-8") as lines:
+        for line in lines:
+            yield json.loads(line)

@@ -1,0 +1,161 @@
+"""The verdict of a proof: one rule over three differences, written into the plan before training. Pure.
+
+What counts is the difference that training made beyond the base model, over prompts and seeds, and beyond a
+control that was trained with shuffled rewards and so could learn nothing from them.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from math import comb
+from statistics import fmean
+from typing import Any, Literal
+
+from rlctl.evaluation.estimates import LEVEL
+from rlctl.evaluation.paired import Comparison, compare
+from rlctl.evaluation.seeds import SeedsEstimate, across_seeds
+
+Word = Literal["improved", "no evidence", "worse"]
+Values = Sequence[float | None]
+"""A metric's value for each held-out prompt; None where there is none."""
+
+FOUND_PER_HALF_WIDTH = 1.43
+"""Smallest difference found with 80 % power, in half widths of the interval: (1.96 + 0.84) / 1.96."""
+
+
+@dataclass(frozen=True)
+class Effect:
+    """A mean difference over prompts and seeds, and which way it points.
+
+    Args:
+        estimate: The difference with its interval.
+        p_value: Of the interval; of the sign test where there can be no interval; None below two prompts.
+        sign: 1 or -1 where the difference is not 0 by that test at 5 %, else 0.
+    """
+
+    estimate: SeedsEstimate
+    p_value: float | None
+    sign: int
+
+    @property
+    def detectable(self) -> float | None:
+        """About the smallest difference that so many prompts and seeds would have shown."""
+        low, high = self.estimate.low, self.estimate.high
+        return None if low is None or high is None else FOUND_PER_HALF_WIDTH * (high - low) / 2
+
+    def as_dict(self) -> dict[str, Any]:
+        """`difference, ci95, p_value, prompts, seeds, detectable_effect`."""
+        return {
+            **self.estimate.as_dict(),
+            "p_value": self.p_value,
+            "detectable_effect": self.detectable,
+        }
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """What a proof found.
+
+    Args:
+        word: The verdict.
+        because: Why, in a sentence without figures.
+        gain: Trained models against the base.
+        over_control: Trained models against the control.
+        control: The control against the base, paired over prompts.
+        by_seed: Each trained model against the base.
+    """
+
+    word: Word
+    because: str
+    gain: Effect
+    over_control: Effect
+    control: Comparison
+    by_seed: list[Comparison]
+
+    @property
+    def control_sign(self) -> int:
+        """1 or -1 where the control is not equal to the base at 5 %, else 0."""
+        return _sign_of(self.control.difference, self.control.p_value)
+
+
+def rule(metric: str, seeds: int) -> list[str]:
+    """The rule in words, a sentence per line."""
+    vary = "prompts and training seeds" if seeds > 1 else "prompts"
+    return [
+        f"The gain is the mean of {metric} of the trained models minus that of the base model, on the same "
+        f"held-out prompts, averaged over {_count(seeds, 'seed')}.",
+        f"Its {LEVEL * 100:.0f} % interval takes {vary} as random. Where all differences are equal there is "
+        "no interval; then the sign test over prompts at 5 % takes its place.",
+        "worse: the interval of the gain lies below 0.",
+        "improved: the interval of the gain lies above 0, and so does that of the trained models minus the "
+        "control, a run with the first seed whose rewards were shuffled within each group.",
+        "no evidence: anything else.",
+    ]
+
+
+def judge(base: Values, trained: Sequence[Values], control: Values) -> Verdict:
+    """Apply the rule.
+
+    Args:
+        base: The base model's value of each prompt.
+        trained: The same of the final model of each seed.
+        control: The same of the model that was trained with shuffled rewards.
+
+    Raises:
+        ValueError: If they are not of the same prompts.
+    """
+    gain = effect([minus(values, base) for values in trained])
+    over_control = effect([minus(values, control) for values in trained])
+    against_base = compare(control, base)
+    word, because = _decide(gain, over_control)
+    return Verdict(word, because, gain, over_control, against_base, [compare(one, base) for one in trained])
+
+
+def effect(differences: Sequence[Values]) -> Effect:
+    """The mean of the differences (seeds × prompts), and whether it is other than 0."""
+    estimate = across_seeds(differences)
+    p_value = estimate.p_value
+    if estimate.low is None and estimate.prompts > 1:
+        p_value = sign_test(differences)
+    return Effect(estimate, p_value, _sign_of(estimate.mean, p_value))
+
+
+def sign_test(differences: Sequence[Values]) -> float:
+    """Two-sided p-value of the sign test over prompts, on their means over seeds; equal ones do not count."""
+    by_prompt = [column for column in zip(*differences, strict=True) if None not in column]
+    means = [fmean(value for value in column if value is not None) for column in by_prompt]
+    above, below = sum(mean > 0 for mean in means), sum(mean < 0 for mean in means)
+    n, fewer = above + below, min(above, below)
+    return min(1.0, 2 * sum(comb(n, k) for k in range(fewer + 1)) / 2**n)
+
+
+def _decide(gain: Effect, over_control: Effect) -> tuple[Word, str]:
+    if gain.p_value is None:
+        return "no evidence", "fewer than two prompts have a value, so nothing can be said of chance"
+    if gain.sign < 0:
+        return "worse", "the trained models are worse than the base model"
+    if gain.sign == 0:
+        return "no evidence", "the difference from the base model may be chance"
+    if over_control.sign > 0:
+        return "improved", "the trained models are better than the base model, and than the control"
+    if over_control.sign < 0:
+        return "no evidence", "the control did better still, so the gain does not come from the reward"
+    return (
+        "no evidence",
+        "the control, which could learn nothing from its rewards, did about as well, so the gain cannot be "
+        "put down to the reward",
+    )
+
+
+def minus(values: Values, others: Values) -> list[float | None]:
+    """The difference on each prompt; None where one of the two is."""
+    return [None if a is None or b is None else a - b for a, b in zip(values, others, strict=True)]
+
+
+def _sign_of(difference: float | None, p_value: float | None) -> int:
+    if difference is None or p_value is None or p_value >= 1 - LEVEL:
+        return 0
+    return 1 if difference > 0 else -1
+
+
+def _count(number: int, noun: str) -> str:
+    return f"{number} {noun}{'s' * (number != 1)}"

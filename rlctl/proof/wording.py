@@ -1,0 +1,114 @@
+"""A proof in words and figures: the sentence on top, what it does not say, numbers as a person reads them."""
+
+from typing import Any
+
+from rlctl.config.config import Config
+
+TITLES = {"improved": "Improved", "no evidence": "No evidence", "worse": "Worse"}
+
+
+def headline(document: dict[str, Any]) -> str:
+    """The verdict in one sentence.
+
+    Args:
+        document: `proof.json`.
+    """
+    gain, metric = document["gain"], document["metric"]
+    change = f"{metric} {number(document['base'])} → {number(document['trained'])}, {interval(gain)}"
+    if gain["p_value"] is not None:
+        change += f", {p_value(gain['p_value'])}"
+    return f"{TITLES[document['verdict']]}: {document['because']} ({change})."
+
+
+def basis(document: dict[str, Any]) -> str:
+    """On how much the verdict rests."""
+    seeds, prompts = len(document["seeds"]), document["prompts"]
+    return (
+        f"{count(seeds, 'seed')}, {count(prompts, 'held-out prompt')}, "
+        f"{count(document['samples_per_prompt'], 'sample')} of each"
+    )
+
+
+def about_control(document: dict[str, Any]) -> str:
+    """What the control did, in a sentence."""
+    against_base, sign = document["control"], document["control"]["sign"]
+    did = {1: "improved too", 0: "did not change beyond chance", -1: "became worse"}[sign]
+    return (
+        f"The control, trained with shuffled rewards, {did} ({interval(against_base)} from the base model); "
+        f"the trained models are {interval(document['over_control'])} from it."
+    )
+
+
+def detectable(document: dict[str, Any]) -> str | None:
+    """Where nothing was found, what would have been; None elsewhere."""
+    least = document["gain"]["detectable_effect"]
+    if document["verdict"] != "no evidence" or least is None:
+        return None
+    return (
+        f"With so many prompts, samples and seeds, a true difference of about {number(least)} or more is "
+        "found four times out of five; a smaller one may be there."
+    )
+
+
+def limits(config: Config, seeds: int) -> list[str]:
+    """What the verdict does not say."""
+    metric = config.eval.metric
+    source = (
+        "rewards that training never saw"
+        if config.eval.rewards is not None
+        else "the rewards of the training"
+    )
+    found = [
+        f"It speaks of {metric}, computed from {source}. What this does not measure, it does not judge.",
+        "It speaks of this base model and of prompts like these held-out ones, sampled as in training; other "
+        "tasks may have become worse.",
+        "There is one control. How much controls vary from seed to seed is not known, and not in the "
+        "interval against it.",
+    ]
+    if config.eval.rewards is None:
+        found.insert(
+            1,
+            "The same rewards were trained on: a model that exploits a weakness of them looks improved. "
+            "eval.rewards names an independent measure.",
+        )
+    if seeds == 1:
+        found.append("With one seed, only the prompts vary: another seed may come out otherwise.")
+    elif seeds < 5:
+        found.append(
+            f"How much training varies is estimated from {seeds} seeds only; the interval allows for that."
+        )
+    if config.eval.patience is not None or config.eval.watch == "stop":
+        found.append(
+            "Training could be stopped early by the same held-out prompts, which favours them a little."
+        )
+    return found
+
+
+def interval(effect: dict[str, Any]) -> str:
+    """`+0.500 [+0.470, +0.530]`; the difference alone where there is no interval."""
+    ends = effect["ci95"]
+    shown = signed(effect["difference"])
+    return shown if ends is None else f"{shown} [{signed(ends[0])}, {signed(ends[1])}]"
+
+
+def p_value(value: float) -> str:
+    """`p < 0.001` or `p = 0.012`."""
+    return "p < 0.001" if value < 0.001 else f"p = {value:.3f}"
+
+
+def number(value: float | None) -> str:
+    """Three decimals, fewer of large numbers; a dash where there is none."""
+    if value is None:
+        return "–"
+    digits = 3 if abs(value) < 100 else 1 if abs(value) < 10_000 else 0
+    return f"{value:,.{digits}f}".replace("-", "−")
+
+
+def signed(value: float | None) -> str:
+    """The same with its sign."""
+    return "–" if value is None else ("" if value < 0 else "+") + number(value)
+
+
+def count(many: int, noun: str) -> str:
+    """`1 seed`, `3 seeds`."""
+    return f"{many:,} {noun}{'s' * (many != 1)}"
