@@ -81,6 +81,7 @@ SPELLINGS: dict[str, str] = {
     "rewards.scale": "reward_scale",
     "rewards.aggregate": "aggregation",
     "rewards.timeout": "reward_timeout",
+    "rewards.shuffle": "shuffle_rewards shuffled_rewards permute_rewards random_rewards",
     "algorithm.scale_rewards; write `group` or `batch`": "group_reward_norm",
     # sampling
     "generation.max_completion_length": (
@@ -145,7 +146,17 @@ SPELLINGS: dict[str, str] = {
     "training; prime-rl's processes are one here": "orchestrator",
     # evaluation and tracking
     "eval": "evaluation",
-    "eval.num_samples": "eval_num_samples n_eval_samples",
+    "eval.num_samples": "eval_num_samples n_eval_samples eval_n_samples_per_prompt",
+    "eval.rewards": "eval_reward eval_rewards eval_reward_fn eval_reward_funcs val_reward_fn",
+    "eval.pass": "pass_threshold pass_condition success_threshold success_condition",
+    "eval.group_by": "group_by_column groupby",
+    "eval.metric": "eval_metric best_metric metric_for_best_model metric_for_best_checkpoint monitor",
+    "eval.metric; the best checkpoint by it is kept in any case": "load_best_model_at_end",
+    "eval.metric; higher is better for each of them": "greater_is_better",
+    "eval.patience": "early_stopping_patience early_stopping early_stop",
+    "eval.watch": "overoptimization reward_hacking",
+    "eval.lm_eval": "lm_eval_harness lm_harness benchmarks",
+    "eval.lm_eval.num_fewshot": "fewshot n_shot n_shots num_shots",
     "eval.batch_size": "eval_batch_size",
     "tracking.report_to": "logger loggers trackers log_with",
     "tracking.report_to; write `[wandb]`": "use_wandb",
@@ -201,6 +212,29 @@ KEYS_IN: dict[tuple[str, str], str] = {
     ("algorithm", "name"): "type",
     ("algorithm", "kl"): "beta",
     ("eval", "n"): "num_samples",
+    ("eval", "k"): "num_samples",
+    ("eval", "n_samples"): "num_samples",
+    ("eval", "num_generations"): "num_samples",
+    ("eval", "num_return_sequences"): "num_samples",
+    ("eval", "num_samples_per_prompt"): "num_samples",
+    ("eval", "n_samples_per_prompt"): "num_samples",
+    ("eval", "samples_per_prompt"): "num_samples",
+    ("eval", "rollouts_per_example"): "num_samples",
+    ("eval", "reward"): "rewards",
+    ("eval", "reward_funcs"): "rewards",
+    ("eval", "components"): "eval.rewards.components",
+    ("eval", "threshold"): "pass; write e.g. `{correct: \">=0.5\"}`",
+    ("eval", "metrics"): "metric; one, which decides; all are measured",
+    ("eval", "group"): "group_by",
+    ("eval", "column"): "group_by",
+    ("eval", "steps"): "training.eval_steps",
+    ("eval", "eval_steps"): "training.eval_steps",
+    ("eval", "dataset"): "data.eval",
+    ("eval", "tasks"): "eval.lm_eval.tasks",
+    ("eval.lm_eval", "task"): "tasks",
+    ("eval.lm_eval", "shots"): "num_fewshot",
+    ("eval.lm_eval", "tasks_path"): "include_path",
+    ("training", "batch_size"): KEYS["batch_size"],
     ("eval", "every"): "training.eval_steps",
     ("generation", "n"): "algorithm.num_generations",
     ("run", "experiment"): "name",
@@ -294,6 +328,11 @@ VALUES: dict[str, dict[str, str]] = {
         "constant": "none",
         "constant_with_warmup": "warmup",
     },
+    "eval.watch": {
+        "off": "false no never none",
+        "warn": "true yes on warning",
+        "stop": "abort fail raise error",
+    },
     "tracking.report_to": {
         "tensorboard": "tb",
         "wandb": "wb weights_and_biases",
@@ -310,17 +349,27 @@ def key_answer(section: str, key: str) -> tuple[str, str] | None:
         key: The key as it was written.
     """
     name = re.sub(r"[- ]", "_", key.lower())
-    answer = KEYS_IN.get((section, name)) or KEYS.get(name)
+    answer = meant_in(section, name) or KEYS.get(name)
     if answer is None:
         return None
     place, _, remark = answer.partition("; ")
     return place, remark
 
 
+def meant_in(section: str, key: str) -> str | None:
+    """Our place and remark for another tool's key in this very section, or None."""
+    return KEYS_IN.get((_like(section), key))
+
+
 def value_answer(place: str, value: object) -> str | None:
     """Our value for another tool's at a place without list indices, or None."""
     word = value if isinstance(value, str) else json.dumps(value)
-    for ours, words in VALUES.get(place, {}).items():
+    for ours, words in VALUES.get(_like(place), {}).items():
         if word.lower().strip() in words.split():
             return ours
     return None
+
+
+def _like(place: str) -> str:
+    """The place in `rewards` that one in `eval.rewards` is like; any other, itself."""
+    return place.removeprefix("eval.") if place.startswith("eval.rewards") else place

@@ -9,6 +9,7 @@ from typing import Any
 
 from rlctl.config.algorithm import SECTIONS
 from rlctl.config.config import Config
+from rlctl.config.evaluation_checks import check_evaluation
 from rlctl.config.explain import Finding
 from rlctl.config.model_files import check_model
 from rlctl.config.references import Looked, check_references
@@ -40,7 +41,7 @@ def check_sections(data: dict[str, Any]) -> Iterator[Finding]:
 
 def check(config: Config) -> list[Finding]:
     """Everything that does not fit, by the indices of the config."""
-    parts = (check_model, _model, _lengths, _algorithm, _training, _evaluation, _tracking)
+    parts = (check_model, _model, _lengths, _algorithm, _training, check_evaluation, _tracking)
     looked = Looked(config.data)
     found = [finding for part in parts for finding in part(config)]
     return [*found, *check_references(config, looked), *_batches(config, looked.train_rows)]
@@ -126,19 +127,6 @@ def _model(config: Config) -> Iterator[Finding]:
         yield Finding(place, message, "leave one of them out", reads=(("model", "device"),))
     elif not _installed("quant"):
         yield _lacks(place, f"{model.quantization} weights need bitsandbytes", "quant")
-
-
-def _evaluation(config: Config) -> Iterator[Finding]:
-    if config.data.eval is not None:
-        return
-    fix = "add `data.eval`, or leave this out"
-    if config.training.eval_steps is not None:
-        message = "there is nothing to evaluate on: `data.eval` is not set"
-        yield Finding(("training", "eval_steps"), message, fix, reads=(("data", "eval"),))
-    for key, field in type(config.eval).model_fields.items():
-        if getattr(config.eval, key) != field.get_default(call_default_factory=True):
-            message = "changes nothing: `data.eval` is not set"
-            yield Finding(("eval", key), message, fix, reads=(("data", "eval"),))
 
 
 def _tracking(config: Config) -> Iterator[Finding]:

@@ -1,5 +1,6 @@
 """What every part of a reward has in common. A reward type is one class that inherits from `Component`."""
 
+import re
 from collections.abc import Callable
 from typing import Annotated, Any, ClassVar, Literal
 
@@ -26,25 +27,35 @@ LOG_NAMES = frozenset(
     [
         "reward",
         "reward_std",
-        "reward_ci95",
-        "accuracy",
-        "greedy_accuracy",
+        "reward_low",
+        "reward_high",
+        "majority",
+        "greedy_reward",
+        "greedy_pass",
         "total",
         "loss",
         "kl_div",
         "entropy",
+        "valid_fraction",
         "invalid_fraction",
         "not_applicable_fraction",
         "failed_fraction",
         "dead_group_fraction",
         "completion_length",
         "truncated_fraction",
+        "distinct_fraction",
+        "repetition_fraction",
         "clip_fraction",
         "grad_norm",
         "learning_rate",
     ]
 )
-"""Names below `train/` and `val/` that the logs use for something else."""
+"""Names below `train/` and `val/` that the logs use for something else, as they do `pass_at_1` and so on."""
+
+
+def is_taken(name: str) -> bool:
+    """Whether the logs use a name for something else than a component."""
+    return name in LOG_NAMES or re.fullmatch(r"pass_at_\d+", name) is not None
 
 
 class Component(Section):
@@ -78,7 +89,7 @@ class Component(Section):
     @field_validator("name")
     @classmethod
     def _free_name(cls, name: str) -> str:
-        if name in LOG_NAMES:
+        if is_taken(name):
             raise ValueError(f"the logs use the name {name!r} for something else; choose another")
         return name
 
@@ -97,9 +108,10 @@ class Component(Section):
         """
         return None
 
-    def knows_answers(self) -> bool:
+    @classmethod
+    def knows_answers(cls) -> bool:
         """Whether this type says what a completion answers, beside how good that is."""
-        return type(self).answer is not Component.answer
+        return cls.answer is not Component.answer
 
     def notes(self) -> tuple[str, ...]:
         """What `rlctl check` should tell a person about this part."""

@@ -14,6 +14,7 @@ from rlctl.config.config import Config
 from rlctl.config.data import Data, Source
 from rlctl.config.explain import Finding, explain
 from rlctl.config.model_files import HUB_ID
+from rlctl.config.rewards import Rewards
 from rlctl.config.yaml_marks import Path
 from rlctl.errors import EXIT_CONFIG, EXIT_DATA, DataError, RewardError
 from rlctl.registry import closest, did_you_mean
@@ -94,14 +95,47 @@ def _builtin(name: str, known: dict[str, str]) -> str:
 
 
 def check_references(config: Config, looked: Looked) -> Iterator[Finding]:
-    """Everything under `data` and `rewards` that names something that is not there."""
+    """Everything under `data`, `rewards` and `eval` that names something that is not there."""
     yield from looked.findings
     yield from _mapped_columns(config.data, looked)
     yield from _prompts(config.data, looked)
-    for i, component in enumerate(config.rewards.components):
-        path = ("rewards", "components", i)
+    held_out = config.eval.rewards if config.data.eval else None
+    yield from _scoring(
+        config.rewards, (), config.data, looked, ("train",) if held_out else ("train", "eval")
+    )
+    if held_out is not None:
+        yield from _scoring(held_out, ("eval",), config.data, looked, ("eval",))
+    yield from _groups(config, looked)
+
+
+def _scoring(
+    rewards: Rewards, below: Path, data: Data, looked: Looked, roles: tuple[str, ...]
+) -> Iterator[Finding]:
+    """Functions and columns of a section `rewards` that scores completions of these roles' prompts."""
+    place = (*below, "rewards")
+    for i, component in enumerate(rewards.components):
+        path = (*place, "components", i)
         yield from _function(component, path)
-        yield from _component_columns(component, path, config, looked)
+        yield from _component_columns(component, path, data, looked, roles)
+        yield from _test_rows(rewards, component, place, path)
+
+
+def _groups(config: Config, looked: Looked) -> Iterator[Finding]:
+    """Columns that evaluation makes groups by."""
+    for i, column in enumerate(config.eval.group_by or ()):
+        path = ("eval", "group_by", i)
+        if column == "prompt":
+            yield Finding(
+                path, "every prompt would be a group of its own", "name a column that prompts share"
+            )
+            continue
+        for where, columns in _sources(config.data, looked, ("eval",)):
+            if column not in columns:
+                source = (config.data.eval or [])[int(where[2])]
+                hint = did_you_mean(column, columns) or f"the columns are {', '.join(columns)}"
+                message = f"{source.path} has no column {column!r}"
+                yield Finding(path, message, hint, exit_code=EXIT_DATA, reads=MAPPED)
+                break
 
 
 def _mapped_columns(data: Data, looked: Looked) -> Iterator[Finding]:
@@ -162,9 +196,12 @@ def _prompts(data: Data, looked: Looked) -> Iterator[Finding]:
             yield Finding(path, none.message, none.hint, exit_code=EXIT_DATA, reads=rests)
 
 
-def _sources(data: Data, looked: Looked) -> Iterator[tuple[Path, list[str]]]:
+def _sources(
+    data: Data, looked: Looked, roles: tuple[str, ...] = ("train", "eval")
+) -> Iterator[tuple[Path, list[str]]]:
     """Every source whose columns are known, with the names that templates and rewards may use."""
-    for role, sources in (("train", data.train), ("eval", data.eval or [])):
+    for role in roles:
+        sources: list[Source] = getattr(data, role) or []
         for i, (source, present) in enumerate(zip(sources, looked.columns(role), strict=True)):
             if present is not None:
                 mapping = {**data.columns, **(source.columns or {})}
@@ -184,26 +221,33 @@ def _anywhere(column: str, present: Sequence[tuple[str, ...] | None]) -> bool:
     return any(columns is None or column in columns for columns in present)
 
 
-def _component_columns(component: Component, path: Path, config: Config, looked: Looked) -> Iterator[Finding]:
-    """Columns that a reward reads, in the data and in the rows of `rewards.tests`."""
+def _component_columns(
+    component: Component, path: Path, data: Data, looked: Looked, roles: tuple[str, ...]
+) -> Iterator[Finding]:
+    """Columns that a reward reads and that the data do not have."""
     for column in component.columns():
         key = next(
             (name for name in ("column", "columns", "function") if name in type(component).model_fields), None
         )
         here = (*path, key) if key else path
-        for where, columns in _sources(config.data, looked):
+        for where, columns in _sources(data, looked, roles):
             if column not in columns and column != "prompt":
-                source = getattr(config.data, str(where[1]))[int(where[2])]
+                source = getattr(data, str(where[1]))[int(where[2])]
                 listed = f"map one of {', '.join(columns)}: `data.columns: {{{column}: NAME}}`"
                 hint = did_you_mean(column, columns) or listed
                 message = f"{component.name} reads the column {column!r}, which {source.path} does not have"
                 yield Finding(here, message, hint, exit_code=EXIT_DATA, reads=MAPPED)
                 break
-        for k, test in enumerate(config.rewards.tests):
+
+
+def _test_rows(rewards: Rewards, component: Component, place: Path, path: Path) -> Iterator[Finding]:
+    """Columns that a reward reads and that the rows of the section's tests do not have."""
+    for column in component.columns():
+        for k, test in enumerate(rewards.tests):
             if column not in test.row and column != "prompt":
                 message = f"the row has no column {column!r}, which {component.name} reads"
                 yield Finding(
-                    ("rewards", "tests", k, "row"), message, did_you_mean(column, test.row), reads=(path,)
+                    (*place, "tests", k, "row"), message, did_you_mean(column, test.row), reads=(path,)
                 )
 
 

@@ -67,6 +67,8 @@ class Rewards(Section):
     """How the parts become one number; weights are renormalised over the parts that apply."""
     scale: Annotated[float, Field(gt=0, le=1e6)] = 1.0
     """Factor of the total, penalty included."""
+    shuffle: bool = False
+    """Deal each group's totals out at random among its completions: a control run that learns nothing."""
     tests: list[RewardTest] = []
     """Examples with known rewards, run before the first step."""
 
@@ -91,6 +93,16 @@ class Rewards(Section):
                 ],
             )
         return self
+
+    def notes(self) -> tuple[str, ...]:
+        """What `rlctl check` should tell a person about these rewards."""
+        return (
+            *([_SHUFFLED] if self.shuffle else []),
+            *(one for part in self.components for one in part.notes()),
+        )
+
+
+_SHUFFLED = "`rewards.shuffle` deals rewards out at random: a control run, from which nothing can be learnt"
 
 
 def _names(parts: list[Component]) -> list[Complaint]:

@@ -10,7 +10,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from rlctl.config.component import LOG_NAMES
+from rlctl.config.component import is_taken
 from rlctl.config.config import Config
 from rlctl.config.explain import Finding, explain
 from rlctl.config.yaml_marks import Path
@@ -24,6 +24,7 @@ STAND_INS: dict[tuple[str, str], Any] = {
 """What takes the place of a required key that is missing or wrong, so that the rest can be checked."""
 ITEM_STAND_INS: dict[Path, dict[str, Any]] = {
     ("rewards", "components"): {"type": "repetition"},
+    ("eval", "rewards", "components"): {"type": "repetition"},
     ("data", "train"): {"path": "builtin:arithmetic"},
     ("data", "eval"): {"path": "builtin:arithmetic"},
 }
@@ -109,29 +110,26 @@ class Salvage:
             return {key: self._prune(one, (*path, key), (*worked, key)) for key, one in left.items()}
         if isinstance(value, list):
             if path in ITEM_STAND_INS:
-                value = [self._item(path, i, one) for i, one in enumerate(value)]
+                value = [self._item(path, i, value) for i in range(len(value))]
             kept = [i for i in range(len(value)) if path in ITEM_STAND_INS or (*path, i) not in self._dropped]
             self._kept[worked] = kept
             return [self._prune(value[i], (*path, i), (*worked, n)) for n, i in enumerate(kept)]
         return value
 
-    def _item(self, path: Path, index: int, value: Any) -> Any:
+    def _item(self, path: Path, index: int, items: list[Any]) -> Any:
         """An item, or what takes its place: a part of the reward keeps its name, which gates may ask for."""
+        value = items[index]
         if (*path, index) not in self._dropped:
             return value
         stand_in = dict(ITEM_STAND_INS[path])
-        if path == ("rewards", "components"):
-            named = [
-                one.get("name", one.get("type"))
-                for one in self.data["rewards"]["components"]
-                if isinstance(one, dict)
-            ]
+        if path[-1] == "components":
+            named = [one.get("name", one.get("type")) for one in items if isinstance(one, dict)]
             name = value.get("name", value.get("type")) if isinstance(value, dict) else None
             free = (
                 isinstance(name, str)
                 and named.count(name) == 1
                 and name.isidentifier()
-                and name not in LOG_NAMES
+                and not is_taken(name)
             )
             stand_in["name"] = name if free else f"part_{index}"
         return stand_in

@@ -25,13 +25,13 @@ def suggest(path: Path, cls: type[Section], data: Any, known_as: Path = ()) -> s
     siblings = _siblings(path, cls, data)
     section = section_name((*known_as, *path[:-1]))
     return (
-        _called(aliases.KEYS_IN.get((section, key.lower())), section)
+        _called(aliases.meant_in(section, key.lower()), section)
         or _belongs(key, section)
         or _called(aliases.key_answer(section, key), section)
         or _trl(key, section)
         or _passed_to_trl(key)
         or did_you_mean(key, siblings)
-        or _elsewhere(key)
+        or _elsewhere(key, section)
         or f"the keys here are {', '.join(siblings)}"
     )
 
@@ -57,12 +57,20 @@ def _siblings(path: Path, cls: type[Section], data: Any) -> list[str]:
     return [name for one in place.classes(value) for name in fields_of(one)]
 
 
+def _owners(key: str, section: str) -> list[str]:
+    """Sections that have a key, as seen from a section; those inside `eval` are seen from `eval` alone."""
+    inside = section.partition(".")[0] == "eval"
+    return [one for one in places().get(key, []) if not one.startswith("rewards" if inside else "eval.")]
+
+
 def _called(answer: tuple[str, str] | str | None, section: str) -> str | None:
     if not answer:
         return None
     place, _, remark = answer.partition("; ") if isinstance(answer, str) else (answer[0], "", answer[1])
     if not place:
         return remark
+    if place.startswith("rewards") and section.startswith("eval.rewards"):
+        place = f"eval.{place}"
     parent, _, key = place.rpartition(".")
     said = f"rlctl calls it `{key if parent == section else place}`"
     return f"{said} ({remark})" if remark else said
@@ -70,7 +78,7 @@ def _called(answer: tuple[str, str] | str | None, section: str) -> str | None:
 
 def _belongs(key: str, section: str) -> str | None:
     """For a key that one or two other sections have."""
-    owners = [owner for owner in places().get(key, []) if owner != section]
+    owners = [owner for owner in _owners(key, section) if owner != section]
     below = [owner for owner in owners if section and owner.startswith(f"{section}.")]
     owners = below or owners
     if not 1 <= len(owners) <= 2:
@@ -94,10 +102,10 @@ def _passed_to_trl(key: str) -> str | None:
     return "an argument of TRL: put it under `algorithm.trl`" if key in known else None
 
 
-def _elsewhere(key: str) -> str | None:
+def _elsewhere(key: str, section: str) -> str | None:
     """For a misspelt key in the wrong section."""
-    meant = closest(key, [name for name, owners in places().items() if len(owners) == 1 and len(name) > 3])
+    meant = closest(key, [name for name in places() if len(_owners(name, section)) == 1 and len(name) > 3])
     if meant is None:
         return None
-    owner = places()[meant][0]
+    (owner,) = _owners(meant, section)
     return f"did you mean `{owner}.{meant}`?" if owner else f"did you mean {meant!r}?"

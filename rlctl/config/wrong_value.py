@@ -13,6 +13,8 @@ Said = tuple[str, str | None]
 """What is wrong, and what to do."""
 LATER = ("sft", "ppo", "dpo", "reward_model", "diffusion_grpo", "autoencoder", "latent_diffusion")
 """Algorithms that rlctl is made for and that this version may not have yet."""
+CONDITIONS = ("gate", "pass")
+"""Keys that hold names of components and conditions on their scores."""
 _KINDS: tuple[tuple[type, Kind], ...] = (
     (type(None), "null"),
     (bool, "boolean"),
@@ -75,7 +77,7 @@ def _fault(value: Any, wanted: Wanted) -> Said | None:
         return f"must be {wanted.bounds()}, not {shown(value)}", None
     if wanted.kind == "text" and wanted.limit("pattern") and value:
         return f"{shown(value)} holds a character that is not allowed here", _form(wanted.limit("pattern"))
-    if wanted.kind in ("text", "list"):
+    if wanted.kind in ("text", "list", "mapping"):
         return (f"{shown(value)} must be {wanted.bounds()}", None) if value else ("is empty", "give a value")
     return None
 
@@ -113,6 +115,8 @@ def _rewrite(path: Path, value: Any, place: Place) -> str | None:
     """The same value as it should be written."""
     if isinstance(value, str):
         return _unquoted(value, place) or _as_section(path, value, place)
+    if len(path) > 1 and path[-2] in CONDITIONS and isinstance(value, int | float):
+        return f"write a comparison such as '>={shown(value)}'"
     if place.only("text") and isinstance(value, int | float):
         return f"put it in quotes: '{shown(value)}'"
     if place.only("integer") and isinstance(value, float) and value.is_integer() and abs(value) < 1e15:
@@ -125,7 +129,7 @@ def _rewrite(path: Path, value: Any, place: Place) -> str | None:
         return f"write `[{shown(value)}]`"
     if place.only("section") and isinstance(value, list):
         listed = next((name for name, one in _fields(place) if one.only("list")), None)
-        return f"put the list under `{path[-1]}.{listed}`" if listed and path else None
+        return f"put the list under `{section_name(path)}.{listed}`" if listed and path else None
     return None
 
 
@@ -163,7 +167,7 @@ def _as_section(path: Path, text: str, place: Place) -> str | None:
         inner = _items(listed)
         return _as_section(path, text, inner) if inner.only("section") else f"write `[{text}]`"
     if place.only("mapping"):
-        return "write `{key: value}`"
+        return "write `{NAME: '>=1'}`" if path[-1] in CONDITIONS else "write `{key: value}`"
     if not path or not place.only("section"):
         return None
     for key in ("type", "path"):

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
 
-from rlctl.config.component import LOG_NAMES, Component
+from rlctl.config.component import Component, is_taken
 from rlctl.errors import RewardError
 from rlctl.rewards import memory
 from rlctl.rewards.batch import Batch, as_messages, plain
@@ -280,7 +280,7 @@ class _Log:
         number = as_score(value)
         if not isinstance(number, float):
             raise ValueError(f"log_metric({name!r}) needs a finite number, not {value!r}")
-        if str(name) in LOG_NAMES:
+        if is_taken(str(name)):
             raise ValueError(f"log_metric({name!r}): the logs use this name for something else")
         self.metrics.setdefault(str(name), []).append(number)
 

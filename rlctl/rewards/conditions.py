@@ -28,6 +28,10 @@ class Condition:
         """Whether `value` satisfies it."""
         return OPERATORS[self.sign](value, self.bound)
 
+    def possible(self, low: float, high: float) -> bool:
+        """Whether any value from `low` to `high` satisfies it."""
+        return any(self.holds(value) for value in (low, high, min(max(self.bound, low), high)))
+
 
 @cache
 def parse(text: str) -> Condition:

@@ -10,6 +10,7 @@ from rlctl.config.load import load_config
 from rlctl.errors import CheckpointError, ConfigError, Problem, UsageError, dotted
 from rlctl.training.checkpoints import Checkpoints
 from rlctl.training.place import LOCK
+from rlctl.training.progress import Progress
 
 FREE = (
     ("training", "save_steps"),
@@ -18,9 +19,12 @@ FREE = (
     ("training", "logging_steps"),
     ("training", "max_steps"),
     ("training", "num_epochs"),
+    ("eval", "patience"),
+    ("eval", "watch"),
+    ("eval", "lm_eval"),
     ("tracking",),
 )
-"""Keys, and sections, that a run may go on with changed: cadence, length, tracking."""
+"""Keys, and sections, that a run may go on with changed: cadence, length, what ends it, tracking."""
 PLACE = ("run", "output_dir")
 """A run's folder may have been moved."""
 
@@ -108,7 +112,22 @@ def is_finished(folder: Path, config: Config) -> bool:
     if record is None or record.get("status") != "done" or not (folder / "final").is_dir():
         return False
     length = {("training", "max_steps"), ("training", "num_epochs")}
-    return not any(path in length for path, _, _ in allowed_changes(config_of(folder), config))
+    changed = any(path in length for path, _, _ in allowed_changes(config_of(folder), config))
+    more = changed or "stopped_early" in record
+    return not more or out_of_patience(folder, config)
+
+
+def out_of_patience(folder: Path, config: Config) -> bool:
+    """Whether the evaluations of a run that is done leave no patience for a further step."""
+    file = folder / "logs" / "eval_results.json"
+    if config.eval.patience is None or not file.is_file():
+        return False
+    progress = Progress(config.eval.metric)
+    try:
+        progress.evaluations = json.loads(file.read_text(encoding="utf-8"))["evaluations"]
+        return progress.without_a_best() >= config.eval.patience
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise CheckpointError(f"cannot be read ({error})", where=str(file)) from error
 
 
 def summary_of(folder: Path) -> dict[str, Any]:

@@ -60,7 +60,7 @@ CHANGES: dict[str, tuple[Any, dict[str, Any]]] = {
     "rewards.components": ([{"type": "exact_match"}], {}),
     "rewards.tests": ([], {}),
     "eval.pass": ({"second": ">0"}, {}),
-    "eval.group_by": (["level"], {}),
+    "eval.group_by": (["carry"], {}),
     "eval.metric": ("greedy_pass", {}),
     "eval.lm_eval": (None, {}),
     "eval.lm_eval.tasks": (["mmlu"], {}),

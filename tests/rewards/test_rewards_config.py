@@ -30,7 +30,17 @@ def test_two_of_one_name():
 
 
 @pytest.mark.parametrize(
-    "name", ["reward", "kl_div", "invalid_fraction", "accuracy", "greedy_accuracy", "reward_ci95"]
+    "name",
+    [
+        "reward",
+        "kl_div",
+        "valid_fraction",
+        "majority",
+        "greedy_pass",
+        "reward_low",
+        "pass_at_1",
+        "pass_at_16",
+    ],
 )
 def test_names_that_the_logs_need(name: str):
     ((_, message),) = complaints({"components": [{**LENGTH, "name": name}]})
