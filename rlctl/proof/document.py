@@ -116,13 +116,12 @@ def _run(run: ProofRun) -> dict[str, Any]:
     names = ("id", "seed", "start", "end", "resumed", "packages", "git", "hardware", "hashes")
     summary = record.get("summary", {})
     figures = {name: summary.get(name) for name in ("steps", "seconds")}
-    return {"folder": run.name, **{name: record[name] for name in names if name in record}, **figures}
+    return {"folder": run.name, **{name: record.get(name) for name in names}, **figures}
 
 
 def _notices(folder: Path) -> list[dict[str, Any]]:
     """What the watch said of a run."""
-    record = read_record(folder) or {}
-    return list(record.get("summary", {}).get("watch") or [])
+    return list((read_record(folder) or {}).get("watch") or [])
 
 
 def _curves(runs: Sequence[ProofRun], name: str) -> list[dict[str, Any]]:

@@ -5,11 +5,12 @@ from dataclasses import dataclass
 from statistics import fmean
 from typing import Any
 
-from rlctl.config.evaluation import TOTAL
-from rlctl.proof.measured import Measured
+from rlctl.proof.measured import Measured, Row
 
 EACH = 3
 """Wins, losses and ties that are shown, each at most."""
+SAMPLES = 4
+"""Samples of a model that are shown of each, at most."""
 GREEDY = "greedy_"
 
 
@@ -49,17 +50,17 @@ def choose(base: Sequence[float | None], trained: Sequence[Sequence[float | None
 
 def rule(metric: str, seed: int) -> str:
     """The rule in words."""
-    which = "the greedy completion" if metric.startswith(GREEDY) else "the first sampled completion"
+    which = "the greedy completion is" if metric.startswith(GREEDY) else f"the first {SAMPLES} samples are"
     return (
         f"Chosen by rule: the {EACH} prompts that gained most in {metric} (mean over seeds), the {EACH} that "
         f"lost most, and the first {EACH} without a difference; of equal ones those that come first in the "
-        f"data. Of each model, {which} is shown, whatever it is; of the trained ones that of seed {seed}. "
-        "They show extremes, not what is usual."
+        f"data. Of each model, {which} shown; the trained one is that of seed {seed}. They show extremes, "
+        "not what is usual."
     )
 
 
 def examples(metric: str, base: Measured, trained: Sequence[Measured]) -> list[dict[str, Any]]:
-    """The prompts with a completion of the base and of the first seed's model.
+    """The prompts with completions of the base and of the first seed's model.
 
     Args:
         metric: What decides.
@@ -67,30 +68,23 @@ def examples(metric: str, base: Measured, trained: Sequence[Measured]) -> list[d
         trained: The model of each seed.
     """
     chosen = choose(base.per_prompt[metric], [one.per_prompt[metric] for one in trained])
-    greedy, places = metric.startswith(GREEDY), [one.prompt for one in chosen]
-    before = base.completions(places, greedy=greedy)
-    after = trained[0].completions(places, greedy=greedy)
+    places, greedy = [one.prompt for one in chosen], metric.startswith(GREEDY)
+    before, after = (one.completions(places, greedy=greedy, most=SAMPLES) for one in (base, trained[0]))
     return [
         {
             "kind": one.kind,
             "prompt_index": one.prompt,
             "difference": one.difference,
-            "prompt": before[one.prompt]["prompt"],
-            "base": _shown(before[one.prompt], metric),
-            "trained": _shown(after[one.prompt], metric),
+            "prompt": before[one.prompt][0]["prompt"],
+            "base": [_shown(row, metric) for row in before[one.prompt]],
+            "trained": [_shown(row, metric) for row in after[one.prompt]],
         }
         for one in chosen
-        if one.prompt in before and one.prompt in after
     ]
 
 
-def _shown(row: dict[str, Any], metric: str) -> dict[str, Any]:
-    """A completion with its own score, where the metric is of single completions."""
-    parts = row["components"]
-    score = row["total"] if metric in (TOTAL, f"{GREEDY}{TOTAL}") else parts.get(metric, {}).get("raw")
-    return {
-        "completion": row["completion"],
-        "score": score,
-        "passed": row["passed"],
-        "outcome": row["outcome"],
-    }
+def _shown(row: Row, metric: str) -> dict[str, Any]:
+    """A completion with its score in the metric; where single completions have none, with its total."""
+    part = row["components"].get(metric)
+    score = row["total"] if part is None else part["raw"]
+    return {"completion": row["completion"], "score": score, "outcome": row["outcome"]}

@@ -4,13 +4,16 @@ Kept in `evaluation/<model>/`, so that a proof that was stopped evaluates no mod
 """
 
 import json
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from statistics import fmean
 from typing import Any
 
 from rlctl.training.checkpoints import write_json
+
+Row = dict[str, Any]
+"""A completion with its scores, as a line of `samples.jsonl` has it."""
 
 FOLDER = "evaluation"
 FILE = "per_prompt.json"
@@ -31,13 +34,21 @@ class Measured:
     figures: dict[str, Any]
     per_prompt: dict[str, list[float | None]]
 
-    def completions(self, prompts: Iterable[int], *, greedy: bool) -> dict[int, dict[str, Any]]:
-        """The first sampled, or the greedy, completion of each of these prompts: rows of the samples."""
-        wanted, found = set(prompts), {}
-        for row in _rows(self.folder / SAMPLES):
-            place = row["prompt_index"]
-            if place in wanted and place not in found and row["greedy"] == greedy:
-                found[place] = row
+    def completions(self, prompts: Iterable[int], *, greedy: bool, most: int) -> dict[int, list[Row]]:
+        """The first sampled, or the greedy, completions of each of these prompts: rows of the samples.
+
+        Args:
+            prompts: Places among the held-out prompts.
+            greedy: Which are wanted.
+            most: Completions of each prompt, at most.
+        """
+        found: dict[int, list[Row]] = {prompt: [] for prompt in prompts}
+        with (self.folder / SAMPLES).open(encoding="utf-8") as lines:
+            for line in lines:
+                row = json.loads(line)
+                of_prompt = found.get(row["prompt_index"])
+                if of_prompt is not None and len(of_prompt) < most and row["greedy"] == greedy:
+                    of_prompt.append(row)
         return found
 
 
@@ -67,9 +78,3 @@ def keep(measured: Measured, identity: str | None) -> None:
     """Write down that a model is measured, once its samples are on the disk."""
     content = {"run": identity, "figures": measured.figures, "per_prompt": measured.per_prompt}
     write_json(measured.folder / FILE, content)
-
-
-def _rows(file: Path) -> Iterator[dict[str, Any]]:
-    with file.open(encoding="utf-8") as lines:
-        for line in lines:
-            yield json.loads(line)

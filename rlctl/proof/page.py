@@ -7,7 +7,7 @@ from rlctl.proof.charts import curves, forest
 from rlctl.proof.svg import svg
 from rlctl.proof.wording import TITLES, count, interval, number, p_value, signed
 
-MOST_CHARACTERS = 1500
+MOST_CHARACTERS = 1200
 """Of a prompt or completion on the page; `proof.json` and the samples have all of it."""
 
 

@@ -76,9 +76,16 @@ def runs_of(config: Config, seeds: Sequence[int], folder: Path) -> list[ProofRun
 
 
 def _run(config: Config, folder: Path, name: str, seed: int) -> Config:
-    """The config of one run; trackers show the runs of a proof as a group, unless it has one."""
+    """The config of one run. Trackers show the runs of a proof as a group, unless it has one.
+
+    The watch speaks, and does not end a run: what has gone wrong is to show in the verdict.
+    """
     run: dict[str, Any] = {"name": name, "output_dir": str(folder), "seed": seed}
     tracking = config.tracking
     if tracking.group is None:
         tracking = tracking.model_copy(update={"group": folder.name})
-    return config.model_copy(update={"run": config.run.model_copy(update=run), "tracking": tracking})
+    judging = config.eval
+    if judging.watch == "stop":
+        judging = judging.model_copy(update={"watch": "warn"})
+    changed = {"run": config.run.model_copy(update=run), "tracking": tracking, "eval": judging}
+    return config.model_copy(update=changed)

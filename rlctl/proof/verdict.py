@@ -81,7 +81,7 @@ def rule(metric: str, seeds: int) -> list[str]:
     """The rule in words, a sentence per line."""
     vary = "prompts and training seeds" if seeds > 1 else "prompts"
     return [
-        f"The gain is the mean of {metric} of the trained models minus that of the base model, on the same "
+        f"The gain is the mean of {metric} of the final models minus that of the base model, on the same "
         f"held-out prompts, averaged over {_count(seeds, 'seed')}.",
         f"Its {LEVEL * 100:.0f} % interval takes {vary} as random. Where all differences are equal there is "
         "no interval; then the sign test over prompts at 5 % takes its place.",

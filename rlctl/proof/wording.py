@@ -77,9 +77,10 @@ def limits(config: Config, seeds: int) -> list[str]:
         found.append(
             f"How much training varies is estimated from {seeds} seeds only; the interval allows for that."
         )
-    if config.eval.patience is not None or config.eval.watch == "stop":
+    if config.eval.patience is not None:
         found.append(
-            "Training could be stopped early by the same held-out prompts, which favours them a little."
+            "Training could be stopped early (eval.patience) by the same held-out prompts, which favours it a "
+            "little."
         )
     return found
 
