@@ -125,7 +125,7 @@ def eval_(
     quiet: Quiet = False,
     verbose: Verbose = False,
 ) -> None:
-    """Score checkpoints on held-out prompts, with intervals; compare them."""
+    """Score checkpoints on held-out prompts, and compare them."""
     from rlctl.cli.eval import run as evaluate
 
     evaluate(

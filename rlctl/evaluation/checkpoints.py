@@ -49,14 +49,21 @@ def find_checkpoint(name: str, config: Config) -> Checkpoint:
     plain = config.model.model_copy(update={"lora": None})
     if name == BASE:
         return Checkpoint(name, plain)
-    run = name if (Path(name) / "run.json").is_file() else name.rpartition("@")[0]
     folder = None
-    if run and (Path(run) / "run.json").is_file():
+    if _is_of_a_run(name, config):
         found = find_run(name)
         folder, source = found.folder, str(found.weights)
     else:
         source = resolve(name)
     return Checkpoint(name, plain.model_copy(update={"path": source, "revision": None}), folder)
+
+
+def _is_of_a_run(name: str, config: Config) -> bool:
+    """Whether a name is a run's, or can only be meant to be one: `outputs/x` is no Hub id where runs are."""
+    run = Path(name if Path(name).is_dir() else name.rpartition("@")[0] or name)
+    if run.exists():
+        return (run / "run.json").is_file()
+    return run.absolute().parent == folder_of(config).parent
 
 
 def find_all(names: Iterable[str], config: Config) -> list[Checkpoint]:

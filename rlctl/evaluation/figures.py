@@ -1,5 +1,6 @@
 """Figures of one checkpoint, out of its samples. A figure is a mean over prompts, with its interval."""
 
+import math
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
@@ -66,7 +67,7 @@ class Figures:
 
     def estimate(self, metric: str) -> Estimate:
         """A metric's mean over prompts, with its interval."""
-        return mean_interval(self.values(metric), self._bounds(metric))
+        return mean_interval(self.values(metric), self.bounds(metric))
 
     def values(self, metric: str) -> list[list[float]]:
         """A metric's values, prompt by prompt.
@@ -101,16 +102,16 @@ class Figures:
             **{name: _raw(name) for name in self.components},
         }
 
-    def _bounds(self, metric: str) -> tuple[float, float] | None:
-        """Where a metric cannot leave a range: shares, and components that know theirs."""
-        if metric in self.components:
-            return next(p.bounds() for p in self.config.eval_rewards.components if p.name == metric)
-        bounded = (
-            metric in ("majority", "greedy_pass")
-            or metric.startswith("pass_at_")
-            or metric.endswith("_fraction")
-        )
-        return (0.0, 1.0) if bounded else None
+    def bounds(self, metric: str) -> tuple[float, float] | None:
+        """The range that a metric cannot leave: of shares, and of components that know theirs; None else."""
+        if metric not in self.components:
+            share = metric in ("majority", "greedy_pass") or metric.startswith("pass_at_")
+            return (0.0, 1.0) if share or metric.endswith("_fraction") else None
+        known = next(part.bounds() for part in self.config.eval_rewards.components if part.name == metric)
+        if known is None or not all(map(math.isfinite, known)):
+            return None
+        inside = all(known[0] <= value <= known[1] for each in self.values(metric) for value in each)
+        return known if inside else None
 
     def _passes(self) -> list[str]:
         return [f"pass_at_{k}" for k in range(1, self.samples_per_prompt + 1)]

@@ -127,7 +127,8 @@ def compared(
 
 
 def _pair(a: Figures, b: Figures, metric: str) -> Comparison:
-    return compare(a.per_prompt(metric), b.per_prompt(metric))
+    bounds = a.bounds(metric) if b.bounds(metric) else None
+    return compare(a.per_prompt(metric), b.per_prompt(metric), bounds=bounds)
 
 
 def place(request: Mapping[str, Any], output: str | Path | None, run: Path | None, default: Path) -> Path:

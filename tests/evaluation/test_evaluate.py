@@ -1,0 +1,226 @@
+"""Evaluations of real models: checkpoints by name, the same twice, scored again from what was kept."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import rlctl
+from rlctl.config.config import Config
+from rlctl.config.load import config_from_dict
+from rlctl.errors import CheckpointError, ConfigError, UsageError
+from rlctl.evaluation.checkpoints import default_name, find_checkpoint
+from rlctl.evaluation.evaluate import evaluate
+from rlctl.training.train import train
+
+LIMIT = 12
+
+
+def settings(folder: Path, **changes: Any) -> dict[str, Any]:
+    base: dict[str, Any] = {
+        "run": {"name": "run", "output_dir": str(folder)},
+        "model": {"path": "builtin:tiny-math", "device": "cpu"},
+        "data": {
+            "train": {"path": "builtin:arithmetic"},
+            "eval": {"path": "builtin:arithmetic", "split": "test", "limit": LIMIT},
+            "max_length": 32,
+        },
+        "rewards": {"components": [{"name": "correct", "type": "math_answer"}], "invalid_penalty": -2.0},
+        "generation": {"max_completion_length": 8},
+        "algorithm": {"type": "grpo", "num_generations": 4},
+        "training": {
+            "max_steps": 4,
+            "prompts_per_step": 4,
+            "learning_rate": 1.0e-2,
+            "save_steps": 2,
+            "eval_steps": None,
+            "gradient_checkpointing": False,
+        },
+        "eval": {"num_samples": 3},
+    }
+    return {**base, **changes}
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory: pytest.TempPathFactory) -> tuple[Config, Path]:
+    """A config, and the folder of its run: four steps of LoRA."""
+    folder = tmp_path_factory.mktemp("evaluate")
+    data = settings(folder)
+    data["model"]["lora"] = {"r": 4}
+    config = config_from_dict(data)
+    train(config, quiet=True)
+    return config, folder / "run"
+
+
+def test_a_run_against_the_base(run, tmp_path):
+    config, folder = run
+    names = [str(folder), f"{folder}@2"]
+    found = evaluate(config, names, against=["base"], output=tmp_path / "out")
+    document = found.as_dict()
+    assert list(document["checkpoints"]) == [*names, "base"]
+    assert (document["prompts"], document["samples_per_prompt"]) == (LIMIT, 3)
+    assert [(one["a"], one["b"]) for one in document["comparisons"]] == [(one, "base") for one in names]
+    assert document["comparison"] == document["comparisons"][0]
+    rewards = {name: one["reward"]["mean"] for name, one in document["checkpoints"].items()}
+    difference = document["comparison"]["difference"]
+    assert difference == pytest.approx(rewards[names[0]] - rewards["base"])
+    assert document["checkpoints"]["base"]["kl"]["mean"] == 0.0
+    assert document["checkpoints"][names[0]]["kl"]["mean"] > 0.001
+    # what is kept is all of it
+    kept = json.loads((tmp_path / "out/results.json").read_text())
+    assert {name: kept[name] for name in document} == document
+    rows = [json.loads(line) for line in (tmp_path / "out/samples.jsonl").read_text().splitlines()]
+    assert len(rows) == 3 * LIMIT * 4
+    assert [row["checkpoint"] for row in rows[:: LIMIT * 4]] == [*names, "base"]
+    first = [row["total"] for row in rows if row["checkpoint"] == names[0] and not row["greedy"]]
+    assert rewards[names[0]] == pytest.approx(sum(first) / len(first))
+
+
+def test_the_kl_of_an_adapter_is_that_of_its_merged_model(run, tmp_path):
+    """Inside an adapter's model, or with the base beside it: the same figure."""
+    from rlctl.models.export import export
+    from rlctl.models.export_request import request
+
+    config, folder = run
+    merged = tmp_path / "merged"
+    export(request(str(folder), str(merged), adapter=False, dtype=None, repository=None, private=False))
+    found = evaluate(config, [str(folder), str(merged)], output=tmp_path / "out").as_dict()["checkpoints"]
+    one, other = found[str(folder)], found[str(merged)]
+    assert one["kl"]["mean"] == pytest.approx(other["kl"]["mean"], rel=1e-3)
+    assert one["greedy"] == other["greedy"]
+
+
+def test_the_same_twice_is_the_same_to_the_last_digit(run, tmp_path):
+    config, folder = run
+    first, second = (evaluate(config, [f"{folder}@2"], output=tmp_path / name) for name in "ab")
+    assert {**first.as_dict(), "folder": ""} == {**second.as_dict(), "folder": ""}
+    files = [tmp_path / name / "samples.jsonl" for name in "ab"]
+    assert files[0].read_bytes() == files[1].read_bytes()
+
+
+def test_scoring_can_be_repeated_without_a_model(run, tmp_path, monkeypatch):
+    config, folder = run
+    done = evaluate(config, [str(folder)], against=["base"], output=tmp_path / "out")
+    monkeypatch.setattr("rlctl.models.load.load_model", None)
+    monkeypatch.setattr("rlctl.models.tokenizer.load_tokenizer", None)
+    file = str(tmp_path / "out/samples.jsonl")
+    again = evaluate(config, [str(folder)], against=["base"], completions=file, output=tmp_path / "again")
+    before, after = done.as_dict(), again.as_dict()
+    assert {**after, "folder": ""} == {**before, "folder": ""}
+    assert (tmp_path / "again/samples.jsonl").read_bytes() == (tmp_path / "out/samples.jsonl").read_bytes()
+    # with another reward: every completion gets its length in tokens, from the tokens that were kept
+    data = settings(tmp_path, rewards={"components": [{"type": "length", "max": 99}]})
+    lengths = evaluate(config_from_dict(data), [str(folder)], completions=file, output=tmp_path / "lengths")
+    found = lengths.as_dict()["checkpoints"][str(folder)]
+    assert (
+        found["reward"]["mean"] == found["mean_tokens"] == before["checkpoints"][str(folder)]["mean_tokens"]
+    )
+
+
+def test_an_independent_measure_decides(run, tmp_path):
+    config, folder = run
+    data = settings(tmp_path)
+    data["eval"] |= {
+        "rewards": {"components": [{"name": "tokens", "type": "length", "max": 99}]},
+        "metric": "tokens",
+    }
+    found = evaluate(
+        config_from_dict(data), [str(folder)], against=["base"], output=tmp_path / "out"
+    ).as_dict()
+    assert found["independent_rewards"]
+    assert list(found["checkpoints"]["base"]["components"]) == ["tokens"]
+    assert found["comparison"]["metric"] == "tokens"
+    assert found["checkpoints"]["base"]["majority"] is None, "lengths are no answers"
+
+
+def test_more_samples_and_no_kl(run, tmp_path):
+    config, folder = run
+    data = settings(tmp_path)
+    data["eval"] |= {"kl": False}
+    found = evaluate(config_from_dict(data), ["base"], num_samples=5, output=tmp_path / "out").as_dict()
+    assert found["samples_per_prompt"] == 5
+    assert list(found["checkpoints"]["base"]["pass_at"]) == ["1", "2", "3", "4", "5"]
+    assert found["checkpoints"]["base"]["kl"] is None
+    assert found["checkpoints"]["base"]["entropy"] is None
+
+
+def test_greedy_is_greedy(run, tmp_path):
+    """The greedy completions are those that the model itself finds most likely, one prompt at a time."""
+    import torch
+
+    from rlctl.models.load import load_model
+    from rlctl.models.tokenizer import load_tokenizer
+
+    config, _ = run
+    evaluate(config, ["base"], output=tmp_path / "out")
+    rows = [json.loads(line) for line in (tmp_path / "out/samples.jsonl").read_text().splitlines()]
+    section = find_checkpoint("base", config).model
+    model, tokenizer = load_model(section, gradient_checkpointing=False).model.eval(), load_tokenizer(section)
+    for row in [row for row in rows if row["greedy"]][:5]:
+        ids = tokenizer(row["prompt"], return_tensors="pt")["input_ids"]
+        for expected in row["completion_ids"]:
+            with torch.no_grad():
+                token = model(ids).logits[0, -1].argmax()
+            assert token.item() == expected
+            ids = torch.cat([ids, token.reshape(1, 1)], dim=1)
+
+
+def test_results_go_to_the_run_and_nothing_is_overwritten(run):
+    config, folder = run
+    first = evaluate(config, [str(folder)], num_samples=1)
+    assert first.folder.parent == folder / "results"
+    assert evaluate(config, [str(folder)], num_samples=1).folder == first.folder
+    other = evaluate(config, [str(folder)], num_samples=2)
+    assert other.folder != first.folder
+    assert first.folder.is_dir()
+    with pytest.raises(UsageError, match="nothing is overwritten"):
+        evaluate(config, [str(folder)], num_samples=2, output=first.folder)
+    with pytest.raises(UsageError, match="nothing is overwritten"):
+        evaluate(config, [str(folder)], num_samples=2, output=folder)
+
+
+def test_a_base_leaves_the_name_of_the_run_free(tmp_path):
+    config = config_from_dict(settings(tmp_path))
+    assert default_name(config) == "base"
+    found = evaluate(config, num_samples=1)
+    assert list(found.figures) == ["base"]
+    assert not (tmp_path / "run").exists()
+
+
+def test_names_that_are_wrong(run, tmp_path):
+    config, folder = run
+    with pytest.raises(CheckpointError, match="no checkpoint '3'"):
+        find_checkpoint(f"{folder}@3", config)
+    with pytest.raises(CheckpointError, match="no such folder"):
+        find_checkpoint("./nowhere", config)
+    with pytest.raises(UsageError, match="compared with itself"):
+        evaluate(config, ["base"], against=["base"])
+    with pytest.raises(CheckpointError, match="damaged"):
+        broken(folder, config, tmp_path)
+
+
+def broken(folder: Path, config: Config, place: Path) -> None:
+    """Evaluate a checkpoint whose weights have lost their end."""
+    import shutil
+
+    copy = place / "broken"
+    shutil.copytree(folder, copy)
+    weights = copy / "checkpoints/checkpoint-2/adapter_model.safetensors"
+    weights.write_bytes(weights.read_bytes()[:-1])
+    evaluate(config, [f"{copy}@2"])
+
+
+def test_held_out_prompts_are_needed(tmp_path):
+    data = settings(tmp_path)
+    del data["data"]["eval"], data["eval"]
+    with pytest.raises(ConfigError, match=r"data\.eval: missing"):
+        evaluate(config_from_dict(data), ["base"])
+
+
+def test_a_reward_test_is_run_before_a_model_is_loaded(tmp_path, monkeypatch):
+    monkeypatch.setattr("rlctl.models.load.load_model", None)
+    data = settings(tmp_path)
+    data["rewards"]["tests"] = [{"row": {"answer": "7"}, "completion": "7", "expect": 0}]
+    with pytest.raises(rlctl.errors.RewardError, match=r"expected 0\.0, got 1"):
+        evaluate(config_from_dict(data), ["base"])

@@ -1,0 +1,72 @@
+"""Completions out of files: of a former evaluation, and of other tools."""
+
+import json
+
+import pytest
+
+from rlctl.errors import DataError
+from rlctl.evaluation.rescoring import read_completions
+
+
+def write(path, rows):
+    path.write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
+    return str(path)
+
+
+def test_rows_of_any_tool(tmp_path):
+    file = write(
+        tmp_path / "mine.jsonl",
+        [
+            {"prompt": "1+1=", "completion": "2", "gold": "2"},
+            {"prompt": "2+2=", "completion": "5", "gold": "4"},
+            {"prompt": "1+1=", "completion": "3", "gold": "2"},
+            {"prompt": "1+1=", "completion": "2", "gold": "9"},  # the same words, another right answer
+        ],
+    )
+    found = read_completions(file, {"answer": "gold"}, ["answer"])
+    assert [(one["prompt"], one["answer"]) for one in found.prompts] == [
+        *(("1+1=", "2"), ("2+2=", "4"), ("1+1=", "9"))
+    ]
+    assert list(found.drawn) == ["mine"]
+    assert [(one.prompt, one.text) for one in found.drawn["mine"]] == [(0, "2"), (1, "5"), (0, "3"), (2, "2")]
+    assert {one.ids for one in found.drawn["mine"]} == {None}
+
+
+def test_rows_without_a_prompt_are_prompts_of_their_own(tmp_path):
+    file = write(tmp_path / "a.jsonl", [{"completion": "2"}, {"completion": "2"}])
+    assert [one.prompt for one in read_completions(file, {}, []).drawn["a"]] == [0, 1]
+
+
+def test_messages_are_scored_by_their_text(tmp_path):
+    row = {"completion": [{"role": "assistant", "content": "7"}], "checkpoint": "x", "greedy": True}
+    [one] = read_completions(write(tmp_path / "a.jsonl", [row]), {}, []).drawn["x"]
+    assert (one.text, one.greedy) == ("7", True)
+
+
+def test_the_first_samples_of_each_prompt(tmp_path):
+    rows = [{"prompt": "p", "completion": str(i), "greedy": i == 0} for i in range(4)]
+    found = read_completions(write(tmp_path / "a.jsonl", rows), {}, [], per_prompt=2)
+    assert [one.text for one in found.drawn["a"]] == ["0", "1", "2"]  # the greedy one is beside them
+
+
+@pytest.mark.parametrize(
+    ("row", "says"),
+    [
+        ({"text": "7"}, "row 2: has no completion"),
+        ({"completion": 7}, "row 2: has no completion"),
+        ({"completion": "7", "completion_ids": "no"}, "`completion_ids` is no list"),
+        ({"completion": "7", "truncated": "no"}, "`truncated` is 'no'"),
+        ({"completion": "7", "kl": "far"}, "`kl` is 'far'"),
+    ],
+)
+def test_what_is_wrong_is_said_with_its_row(tmp_path, row, says):
+    file = write(tmp_path / "a.jsonl", [{"completion": "fine"}, row])
+    with pytest.raises(DataError) as caught:
+        read_completions(file, {}, [])
+    assert says in str(caught.value)
+    assert "row 2" in str(caught.value)
+
+
+def test_no_such_file(tmp_path):
+    with pytest.raises(DataError):
+        read_completions(str(tmp_path / "none.jsonl"), {}, [])
