@@ -14,7 +14,7 @@ EVAL = {"path": "builtin:arithmetic", "split": "test"}
 
 
 def config_with(components: Sequence[dict[str, Any]] = (), **evaluation: Any) -> Config:
-    """A config on the built-in task; `math_answer` named `right` by default, an invalid completion costs 2."""
+    """A config on the built-in task: `math_answer` named `right`, and -2 for an invalid completion."""
     parts = list(components) or [{"name": "right", "type": "math_answer"}]
     return config_from_dict(
         {

@@ -119,7 +119,7 @@ def test_scoring_can_be_repeated_without_a_model(run, tmp_path, monkeypatch):
 
 
 def test_an_independent_measure_decides(run, tmp_path):
-    config, folder = run
+    folder = run[1]
     data = settings(tmp_path)
     data["eval"] |= {
         "rewards": {"components": [{"name": "tokens", "type": "length", "max": 99}]},
@@ -134,8 +134,7 @@ def test_an_independent_measure_decides(run, tmp_path):
     assert found["checkpoints"]["base"]["majority"] is None, "lengths are no answers"
 
 
-def test_more_samples_and_no_kl(run, tmp_path):
-    config, folder = run
+def test_more_samples_and_no_kl(tmp_path):
     data = settings(tmp_path)
     data["eval"] |= {"kl": False}
     found = evaluate(config_from_dict(data), ["base"], num_samples=5, output=tmp_path / "out").as_dict()
@@ -152,7 +151,7 @@ def test_greedy_is_greedy(run, tmp_path):
     from rlctl.models.load import load_model
     from rlctl.models.tokenizer import load_tokenizer
 
-    config, _ = run
+    config = run[0]
     evaluate(config, ["base"], output=tmp_path / "out")
     rows = [json.loads(line) for line in (tmp_path / "out/samples.jsonl").read_text().splitlines()]
     section = find_checkpoint("base", config).model
