@@ -39,12 +39,14 @@ class Scored:
         everywhere: The rows of all processes, in the order of their ranks.
         extras: Column → one value per completion of this process, logged by rewards.
         metrics: Name → mean over the values that rewards logged on any process.
+        start: Place of this process's first row among all.
     """
 
     rows: list[Row]
     everywhere: list[Row]
     extras: dict[str, list[Any]] = field(default_factory=dict)
     metrics: dict[str, float] = field(default_factory=dict)
+    start: int = 0
 
     @property
     def totals(self) -> list[float | None]:
@@ -212,7 +214,7 @@ class Scorer:
             check(self.rewards, rows, [example for each in shares for example in each.examples])
         mine = [each.key for each in shares].index(share.key)
         start = sum(each.size for each in shares[:mine])
-        return Scored(rows[start : start + len(batch)], rows, extras, _means(shares))
+        return Scored(rows[start : start + len(batch)], rows, extras, _means(shares), start)
 
     def _score_here(self, batch: Batch) -> tuple[_Share, dict[str, list[Any]]]:
         """This process's raw scores. An error travels to all processes, so that none waits for the others."""

@@ -1,4 +1,4 @@
-"""Two processes, started with `accelerate launch`, give what one gives: totals, statistics, logs, weights."""
+"""Two processes, started with `accelerate launch`, give what one gives: totals, dealt out too, logs, weights."""
 
 import json
 import os
@@ -47,6 +47,7 @@ def write_config(folder: Path, model: Path) -> Path:
         "eval": {"num_samples": 2},
         "rewards": {
             "max_failure_rate": 1.0,
+            "shuffle": True,
             "components": [
                 {"name": "odd", "type": "python", "function": "rewards.py:odd"},
                 {
@@ -139,6 +140,7 @@ def test_two_processes_give_what_one_gives(tmp_path: Path, tiny_model_folder: Pa
     before = [[row for row in each if row["split"] == "eval" and row["step"] == 0] for each in completions]
     assert len(before[0]) == 5 * 2 + 5, "sampled and greedy, each once"
     assert before[0] == before[1]
+    assert any(row["total"] != row["shuffled_total"] for row in trained[1]), "the totals are dealt out"
     outcomes = {row["outcome"] for row in completions[0]}
     assert outcomes == {"scored", "invalid", "failed"}, "the test must see the odd values"
     reasons = " ".join(row["reason"] or "" for row in completions[0])

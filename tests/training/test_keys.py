@@ -237,6 +237,21 @@ def advantages(run: Path) -> list[Any]:
     return [row["advantage"] for row in rows if row["split"] == "train" and row["step"] == 1]
 
 
+def followed(run: Path) -> dict[str, bool]:
+    """Which totals the advantages of the first step rise with, and whether each group has its own ones."""
+    rows = read_rows(run / "logs/completions.jsonl")[: 3 * 4]
+    groups = [rows[start : start + 4] for start in range(0, 12, 4)]
+    found = {}
+    for key in ("total", "shuffled_total"):
+        if all(key in row for row in rows):
+            pairs = [(a, b) for group in groups for a in group for b in group]
+            found[key] = all((a[key] < b[key]) == (a["advantage"] < b["advantage"]) for a, b in pairs)
+            found[f"{key}s of the group"] = all(
+                sorted(row[key] for row in group) == sorted(row["total"] for row in group) for group in groups
+            )
+    return found
+
+
 def checkpoints(run: Path) -> list[str]:
     return sorted(path.name for path in run.glob("checkpoints/*"))
 
@@ -399,6 +414,17 @@ CASES: dict[str, Case] = {
         "weighted_mean", totals("2", "4"), [(6.0, "scored"), (7.0, "scored")], two_parts()
     ),
     "rewards.scale": Case(3.0, totals("2", "bad"), [(6.0, "scored"), (-3.0, "invalid")]),
+    "rewards.shuffle": Case(
+        True,
+        trained(followed),
+        {
+            "total": False,
+            "totals of the group": True,
+            "shuffled_total": True,
+            "shuffled_totals of the group": True,
+        },
+        {**part("length", unit="characters", max=99), "data": {"eval": None}},
+    ),
     "rewards.tests": Case([{"completion": "7", "expect": 7}], selftest, [True]),
     "rewards.tests.completion": Case("7.5", selftest, [True], with_test("number")),
     "rewards.tests.expect": Case("<8", selftest, [True], with_test("number")),

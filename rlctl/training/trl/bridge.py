@@ -2,9 +2,12 @@
 
 import time
 from collections.abc import Callable
+from statistics import fmean
 from typing import Any
 
+from rlctl.evaluation.repetition import repetition
 from rlctl.rewards.compose import Batch, Scored, Scorer
+from rlctl.rewards.shuffle import shuffled
 from rlctl.rewards.statistics import RewardStatistics, batch_metrics
 from rlctl.training.run import Run
 
@@ -42,8 +45,10 @@ class RewardBridge:
         self.tokens = 0
         self.rows: list[dict[str, Any]] = []
         self._scored: Scored | None = None
+        self._dealt: list[float | None] | None = None
         self._batch: Batch | None = None
         self._step = 0
+        self._repetition: float | None = None
 
     def __call__(
         self,
@@ -69,11 +74,20 @@ class RewardBridge:
             trainer_state=trainer_state,
         )
         self._scored = self.scorer.score(batch, exchange=self.exchange)
-        self.tokens += sum(self.exchange([sum(map(len, completion_ids))]))
+        everywhere = self.exchange([(len(ids), repetition(ids)) for ids in completion_ids])
+        self.tokens += sum(length for length, _ in everywhere)
+        self._repetition = fmean(share for _, share in everywhere) if everywhere else None
         self._batch = batch
         self._step = trainer_state.global_step + 1
+        self._dealt = self._deal(self._scored) if self.run.config.rewards.shuffle else None
         self.seconds += time.perf_counter() - start
-        return self._scored.totals
+        return self._scored.totals if self._dealt is None else self._dealt
+
+    def _deal(self, scored: Scored) -> list[float | None]:
+        """What the trainer gets in a control run, in place of the totals."""
+        first = scored.start // self.group_size
+        seed = self.run.config.run.seed
+        return shuffled(scored.totals, self.group_size, seed=seed, step=self._step, first_group=first)
 
     def on_scored(self, advantages: list[float]) -> list[bool]:
         """Log the batch with the advantages that TRL computed; say which rows take part in the update."""
@@ -91,6 +105,7 @@ class RewardBridge:
                 "prompt": self._batch.prompts[i],
                 "completion": self._batch.texts[i],
                 **row.as_dict(),
+                **({} if self._dealt is None else {"shuffled_total": self._dealt[i]}),
                 "advantage": advantages[i] if keep[i] else None,
                 "columns": columns[i],
                 "extra": {name: values[i] for name, values in self._scored.extras.items()},
@@ -101,6 +116,7 @@ class RewardBridge:
         self.run.logs.completions(self.rows)
         self.statistics.update(self._scored.everywhere, group_size=self.group_size)
         metrics = batch_metrics(self._scored.everywhere, group_size=self.group_size)
+        metrics["repetition_fraction"] = self._repetition
         self.pending.append({**self._scored.metrics, **metrics})
         return keep
 
