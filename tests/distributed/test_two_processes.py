@@ -1,4 +1,4 @@
-"""Two processes, started with `accelerate launch`, give what one gives: totals, dealt out too, logs, weights."""
+"""Two processes, started with `accelerate launch`, give what one gives: totals, dealt out, logs, weights."""
 
 import json
 import os

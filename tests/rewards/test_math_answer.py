@@ -281,14 +281,16 @@ def test_the_short_cut_agrees_with_math_verify_on_random_numbers():
     from math_verify import parse, verify
 
     rng = random.Random(0)
+    reward = MathAnswer(type="math_answer")
     decided = 0
     for _ in range(600):
         gold, completion = _spellings(rng)
-        quick = MathAnswer(type="math_answer").quick([completion], {"answer": [gold]})[0]
+        quick = reward.quick([completion], {"answer": [gold]})[0]
         if quick is PENDING:
             continue
         decided += 1
         assert quick == float(verify(parse(gold), parse(completion))), (gold, completion)
+        assert quick == float(reward.answer(gold) == reward.answer(completion)), "a vote sees the same"
     assert decided > 500
 
 
