@@ -94,7 +94,9 @@ def _is_finished(config: Config, *, as_json: bool, quiet: bool) -> bool:
     if as_json:
         print_json(summary)
     elif not quiet:
-        print_lines(f"done already: {folder}, {summary['steps']} steps")
+        early = summary.get("stopped_early")
+        why = f", stopped early: {early['reason']}" if early else ""
+        print_lines(f"done already: {folder}, {summary['steps']} steps{why}")
     return True
 
 

@@ -12,7 +12,7 @@ from rlctl.config.base import looks_local
 from rlctl.config.config import Config
 from rlctl.config.explain import Finding
 from rlctl.config.yaml_marks import Path
-from rlctl.errors import EXIT_DATA
+from rlctl.errors import EXIT_DATA, CheckpointError
 from rlctl.registry import closest, did_you_mean
 
 HUB_ID = re.compile(r"[A-Za-z0-9][\w.-]*(/[A-Za-z0-9][\w.-]*)?")
@@ -41,7 +41,10 @@ def folder_of(path: str) -> File | None:
         spec = find_spec(target) if target else None
         places = list(spec.submodule_search_locations or []) if spec else []
         return File(places[0]) if places else None
-    folder = _place(path)
+    try:
+        folder = _place(path)
+    except CheckpointError:
+        return None
     if not folder.is_dir():
         return None
     return folder / "final" if (folder / "final").is_dir() else folder
@@ -58,18 +61,27 @@ def _named(name: str, path: Path, what: str) -> Iterator[Finding]:
     elif name.startswith("hub:"):
         yield Finding(path, f"this version has no published {what}s of its own", "name it by its Hub id")
     elif looks_local(name) or File(name).exists():
-        yield from _folder(_place(name), path, what)
+        try:
+            yield from _folder(_place(name), path, what)
+        except CheckpointError as error:
+            yield Finding(path, f"{error.where}: {error.message}", error.hint, exit_code=EXIT_DATA)
     elif not HUB_ID.fullmatch(name):
         message = f"{name!r} is no folder and no name of a model of the Hub"
         yield Finding(path, message, "name a folder, `builtin:NAME` or `user/model`")
 
 
 def _place(name: str) -> File:
-    """The folder that a path names; `RUN@STEP` is that of a run's checkpoint."""
+    """The folder that a path names; `RUN@STEP` and `RUN@best` are those of a run's checkpoints."""
+    from rlctl.models.best import BEST, best_step
+
     run, _, step = name.rpartition("@")
     folder = File(name)
-    checkpoint = run and File(run).is_dir() and not folder.exists()
-    return File(run) / "checkpoints" / f"checkpoint-{step}" if checkpoint else folder
+    if not run or not File(run).is_dir() or folder.exists():
+        return folder
+    if step == BEST:
+        best = best_step(File(run))
+        return File(run) if best is None else File(run) / "checkpoints" / f"checkpoint-{best}"
+    return File(run) / "checkpoints" / f"checkpoint-{step}"
 
 
 _MARKS = {

@@ -2,14 +2,8 @@
 
 import math
 
+from rlctl.evaluation.labels import figure, label, shown
 from rlctl.models.trained import Trained
-
-PERCENT = {
-    "val/accuracy": "accuracy, sampled",
-    "val/greedy_accuracy": "accuracy, greedy",
-    "val/invalid_fraction": "invalid",
-    "val/failed_fraction": "could not be scored",
-}
 
 
 def results(run: Trained) -> list[str]:
@@ -25,12 +19,9 @@ def results(run: Trained) -> list[str]:
         steps = ", ".join(map(str, sorted(found)))
         return [f"None: this checkpoint was not evaluated. Its run was, after steps {steps}."]
     prompts = ((run.record.get("data") or {}).get("eval") or {}).get("rows")
-    names = ["val/reward", *(f"val/{part.name}" for part in run.config.rewards.components), *PERCENT]
-    names += ["val/completion_length"]
     rows = [
-        f"| {_label(name)} | {_cell(before, name, prompts)} | {_cell(after, name, prompts)} |"
-        for name in names
-        if name in after or name in (before or {})
+        f"| {_label(name, run)} | {_cell(before, name, prompts)} | {_cell(after, name, prompts)} |"
+        for name in shown(run.config, [before or {}, after])
     ]
     table = "\n".join([f"| | before | after step {run.step:,} |", "| --- | --- | --- |", *rows])
     samples = run.config.eval.num_samples
@@ -38,31 +29,27 @@ def results(run: Trained) -> list[str]:
     each = f"{samples} sampled completion{'s' * (samples != 1)} and a greedy one"
     note = (
         f"n = {count} held-out prompts, {each} for each, the same prompts and seed every time. "
-        "± and brackets are 95 % intervals: of the mean, clustered by prompt; of greedy accuracy, Wilson's."
+        "Brackets are 95 % intervals: of the mean, clustered by prompt; of greedy passes, Wilson's."
     )
+    if run.config.eval.rewards is not None:
+        note += " The reward is an independent one (`eval.rewards`), which training did not see."
     return [table, note]
 
 
-def _label(name: str) -> str:
-    if name == "val/reward":
-        return "reward, sampled"
-    if name == "val/completion_length":
-        return "tokens per completion"
-    return PERCENT.get(name) or f"part `{name.removeprefix('val/')}`"
+def _label(name: str, run: Trained) -> str:
+    parts = [part.name for part in run.config.eval_rewards.components]
+    return f"part `{name}`" if name in parts else label(name)
 
 
 def _cell(metrics: dict[str, float] | None, name: str, prompts: int | None) -> str:
     """A figure with its interval where the logs give one; – where it was not measured."""
-    value = (metrics or {}).get(name)
-    if metrics is None or value is None:
+    if metrics is None:
         return "–"
-    if name == "val/greedy_accuracy" and prompts and not metrics.get("val/failed_fraction"):
-        low, high = wilson(value, prompts)
-        return f"{value:.1%} [{low:.1%}, {high:.1%}]"
-    if name in PERCENT:
-        return f"{value:.1%}"
-    half = metrics.get("val/reward_ci95") if name == "val/reward" else None
-    return f"{value:.3f}" + (f" ± {half:.3f}" if half is not None else "")
+    text, share = figure(metrics, name), metrics.get(f"val/{name}")
+    if name == "greedy_pass" and share is not None and prompts and not metrics.get("val/failed_fraction"):
+        low, high = wilson(share, prompts)
+        return f"{text} [{low:.1%}, {high:.1%}]"
+    return text
 
 
 def wilson(share: float, n: int, z: float = 1.96) -> tuple[float, float]:

@@ -51,7 +51,7 @@ def request(
     """Check what a user asks for.
 
     Args:
-        name: A run's folder, or `RUN@STEP`.
+        name: A run's folder, `RUN@STEP` or `RUN@best`.
         output: Folder to write; None for `export` or `export-STEP` in the run's.
         adapter: Export the adapter as it is.
         dtype: `float32`, `bfloat16` or `float16`.

@@ -6,6 +6,7 @@ from pathlib import Path
 from rlctl import registry
 from rlctl.config.base import looks_local
 from rlctl.errors import CheckpointError
+from rlctl.models.best import BEST, best_step
 
 WEIGHT_FILES = ("config.json", "adapter_config.json")
 """A folder with one of these is a model, or an adapter."""
@@ -16,7 +17,7 @@ def resolve(path: str) -> str:
 
     Args:
         path: `builtin:NAME`, a model or adapter folder, a run's folder (its final model), `RUN@STEP` (one of
-            its checkpoints), or a Hub id.
+            its checkpoints), `RUN@best` (the best of them on held-out prompts), or a Hub id.
 
     Returns:
         A folder that holds a model or an adapter, or the Hub id as it was.
@@ -73,6 +74,9 @@ def _model_folder(folder: Path) -> Path:
 
 
 def _checkpoint(run: Path, step: str) -> Path:
+    if step == BEST:
+        best = best_step(run)
+        return _model_folder(run if best is None else run / "checkpoints" / f"checkpoint-{best}")
     steps = _steps(run / "checkpoints")
     if step.isdecimal() and int(step) in steps:
         return _model_folder(steps[int(step)])

@@ -15,6 +15,7 @@ from rlctl.config.config import Config
 from rlctl.config.load import load_config
 from rlctl.config.yaml_marks import parse
 from rlctl.errors import CheckpointError
+from rlctl.models.best import BEST, best_step
 from rlctl.models.resolve import is_adapter, resolve
 from rlctl.registry import closest
 from rlctl.training.checkpoints import MANIFEST, Checkpoints
@@ -99,7 +100,7 @@ def find_run(name: str) -> Trained:
     """Find what a user names.
 
     Args:
-        name: A run's folder, or `RUN@STEP`.
+        name: A run's folder, `RUN@STEP` or `RUN@best`.
 
     Raises:
         CheckpointError: No such run, no model in it, or its files are broken.
@@ -110,6 +111,9 @@ def find_run(name: str) -> Trained:
         raise CheckpointError(
             "not the folder of a run: it has no config.yaml", where=name, hint=_run_of(folder)
         )
+    if step == BEST:
+        best = best_step(folder)
+        step, name = (None, str(folder)) if best is None else (str(best), f"{folder}@{best}")
     record = _json(folder / "run.json") if (folder / "run.json").is_file() else {}
     if step is None and not any((folder / place).is_dir() for place in ("final", "checkpoints")):
         message = f"the run has no model; its status is {record.get('status', 'unknown')!r}"

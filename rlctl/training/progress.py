@@ -3,17 +3,18 @@
 from collections.abc import Iterable
 from typing import Any
 
-METRIC = "val/reward"
-"""What decides which checkpoint is the best."""
-
 
 class Progress:
     """Evaluations and rewards of a run, in the order of the steps. `Stateful`.
 
+    Args:
+        metric: The held-out metric that decides which evaluation is the best, without `val/`.
+
     `evaluations` holds `{"step": …, "val/…": …}` each, `rewards` pairs of step and mean training reward.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, metric: str = "reward") -> None:
+        self.metric = metric
         self.evaluations: list[dict[str, Any]] = []
         self.rewards: list[tuple[int, float]] = []
 
@@ -22,13 +23,24 @@ class Progress:
         found = next((one for one in self.evaluations if one["step"] == step), None)
         return None if found is None else {name: value for name, value in found.items() if name != "step"}
 
-    def best(self, steps: Iterable[int]) -> int | None:
-        """The one of these steps with the highest held-out reward, the first of equals; or None."""
-        among = set(steps)
-        scored = [
-            (one[METRIC], -one["step"]) for one in self.evaluations if METRIC in one and one["step"] in among
-        ]
+    def value(self, step: int) -> float | None:
+        """The metric at the evaluation after a step; None where it has none."""
+        return (self.evaluation(step) or {}).get(f"val/{self.metric}")
+
+    def best(self, steps: Iterable[int] | None = None) -> int | None:
+        """The step with the highest metric, the first of equals; or None.
+
+        Args:
+            steps: Those to choose from; None for all, 0 included, which is before training.
+        """
+        among = {one["step"] for one in self.evaluations} if steps is None else set(steps)
+        scored = [(value, -step) for step in among if (value := self.value(step)) is not None]
         return -max(scored)[1] if scored else None
+
+    def without_a_best(self) -> int:
+        """Evaluations since the best one."""
+        best = self.best()
+        return sum(best is None or one["step"] > best for one in self.evaluations)
 
     def state_dict(self) -> dict[str, Any]:
         """Both lists."""

@@ -173,7 +173,8 @@ def data_hashes(config: Config) -> dict[str, str]:
 
 def reward_hashes(config: Config) -> dict[str, str]:
     """SHA-256 of every file with reward code of the user's own."""
-    functions = [getattr(part, "function", "") for part in config.rewards.components]
+    sections = [config.rewards, *([config.eval.rewards] if config.eval.rewards is not None else [])]
+    functions = [getattr(part, "function", "") for section in sections for part in section.components]
     files = [Path(function.rpartition(":")[0]) for function in functions if ".py:" in function]
     return {str(file): _sha256(file) for file in files if file.is_file()}
 

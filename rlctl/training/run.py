@@ -29,6 +29,9 @@ from rlctl.training.saver import Saver
 from rlctl.training.stopping import StopSignals
 from rlctl.training.together import Together
 
+PASSING = ("end", "error", "step", "stopped_early")
+"""What `run.json` says of how a run ended, which is over when it goes on."""
+
 
 class Run:
     """A run's folder, open for writing.
@@ -61,7 +64,7 @@ class Run:
         self.path = folder_of(config)
         self.final = self.path / "final"
         self.logs = RunLogs(self.path / "logs", main=self.main)
-        self.progress = Progress()
+        self.progress = Progress(config.eval.metric)
         checkpoints = Checkpoints(self.path / "checkpoints", config.training.save_total_limit)
         self.saver = Saver(checkpoints, self.logs, self.progress, self.together)
         self.point: Checkpoint | None = None
@@ -170,7 +173,7 @@ class Run:
         if self._former is not None:
             if self.point is not None:  # what was done so far was done with what it has of then
                 old = self._former.items()
-                self.record = {name: value for name, value in old if name not in ("end", "error", "step")}
+                self.record = {name: value for name, value in old if name not in PASSING}
                 self.record.setdefault("id", found["id"])
             self._former_lives(found)
         self.record |= {"status": "running", "process": process()}
@@ -235,9 +238,51 @@ class Run:
         every = self.config.training.save_steps
         save = step > 0 and every is not None and (step % every == 0 or step == last)
         self.saver.boundary(step)
-        self._tell_of(self.saver.settle(wait=save), " Training goes on.")
         if save:
-            self._tell_of(self.saver.save(wait=False), " Training goes on.")
+            self._save()
+        else:
+            self._tell_of(self.saver.settle(wait=False), " Training goes on.")
+
+    def _save(self) -> None:
+        """Save the last boundary, if it is not saved; the disk finishes it beside what comes next."""
+        self._tell_of(self.saver.settle(), " Training goes on.")
+        self._tell_of(self.saver.save(wait=False), " Training goes on.")
+
+    def save_now(self) -> str:
+        """Save the last boundary, if it is not saved, whatever `save_steps` is; says what became of it."""
+        self._tell_of(self.saver.settle())
+        fault = self.saver.save()
+        if fault is not None and self.saver.saved != self.saver.step:
+            return self._not_saved(fault)
+        return f"Saved in {self.saver.checkpoints.path(self.saver.step)}"
+
+    def evaluated(self, step: int) -> None:
+        """The evaluation after a step is part of what is reached; a new best is saved if it is not."""
+        self.saver.evaluated()
+        if step > 0 and self.config.training.save_steps is not None and self.progress.best() == step:
+            self._save()
+
+    @property
+    def stalled(self) -> str | None:
+        """Why training ends early, in words; None where it does not."""
+        patience, since = self.config.eval.patience, self.progress.without_a_best()
+        if patience is None or since < patience:
+            return None
+        best = self.progress.best()
+        value = f"{self.progress.value(best):.3g} at step {best}" if best is not None else "none at all"
+        times = f"{since} evaluation{'s' * (since != 1)}"
+        return f"no better {self.progress.metric} in {times}, as eval.patience has it; the best is {value}"
+
+    def end_early(self) -> None:
+        """No further step: save where it is to go on from, should it be given more patience."""
+        if self.config.training.save_steps is not None:
+            self._save()
+
+    def tell_if_early(self, last: int) -> None:
+        """Say it, where the run has ended before its `last` step."""
+        if self.saver.step < last and self.stalled:
+            self.remember(stopped_early={"step": self.saver.step, "reason": self.stalled})
+            self.note(f"stopped early after step {self.saver.step} of {last}: {self.stalled}")
 
     def evaluation_due(self, step: int, last: int) -> bool:
         """Whether held-out prompts are to be completed now; after the last step they are in any case."""

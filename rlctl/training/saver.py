@@ -18,6 +18,8 @@ from rlctl.training.together import Together
 
 RANDOM = "random"
 """Name of the part that is restored last, when nothing draws random numbers any more before the next step."""
+EVALUATED = ("progress", "watch")
+"""Parts that an evaluation changes."""
 
 
 class Saver:
@@ -69,7 +71,8 @@ class Saver:
 
     def evaluated(self) -> None:
         """An evaluation belongs to the last boundary; of all that is saved, it has changed nothing else."""
-        states, lengths = {**self._states, "progress": self.progress.state_dict()}, self._measured()
+        changed = {name: self.parts[name].state_dict() for name in EVALUATED if name in self.parts}
+        states, lengths = {**self._states, **changed}, self._measured()
         self._states, self._lengths = states, lengths
 
     def _measured(self) -> dict[str, int]:

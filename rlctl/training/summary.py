@@ -4,17 +4,9 @@ from statistics import fmean
 from typing import Any
 
 from rlctl.config.config import Config
+from rlctl.evaluation.labels import figure, label, shown
 from rlctl.training.run import Run
 from rlctl.training.view import View
-
-PERCENT = {"val/accuracy", "val/greedy_accuracy", "val/invalid_fraction", "val/failed_fraction"}
-LABELS = {
-    "val/reward": "reward, sampled",
-    "val/accuracy": "accuracy, sampled",
-    "val/greedy_accuracy": "accuracy, greedy",
-    "val/invalid_fraction": "invalid",
-    "val/completion_length": "tokens per completion",
-}
 
 
 class Summary:
@@ -31,6 +23,8 @@ class Summary:
         self.training: dict[str, float] = {}
         self.steps = 0
         self.seconds = 0.0
+        self.best: dict[str, Any] | None = None
+        self.stopped_early: dict[str, Any] | None = None
         self.paths: dict[str, str] = {}
 
     def finish(self, run: Run, seconds: float) -> None:
@@ -44,7 +38,10 @@ class Summary:
         if evaluations:
             self.before = run.progress.evaluation(0)
             self.after = run.progress.evaluation(evaluations[-1]["step"])
-        self.steps = rewards[-1][0] if rewards else 0
+        self.steps = run.saver.step
+        self.stopped_early = run.record.get("stopped_early")
+        if (best := run.progress.best()) is not None:
+            self.best = {"step": best, "metric": run.progress.metric, "value": run.progress.value(best)}
         self.seconds = seconds
         tenth = max(1, len(rewards) // 10)
         if rewards:
@@ -69,12 +66,8 @@ class Summary:
         """Figure, before, after: what the table shows."""
         rows = []
         if self.before is not None and self.after is not None:
-            names = ["val/reward", *(f"val/{part.name}" for part in self.config.rewards.components)]
-            names += [name for name in LABELS if name not in names]
-            for name in names:
-                if name in self.before or name in self.after:
-                    label = LABELS.get(name, name.removeprefix("val/"))
-                    rows.append([label, _cell(self.before, name), _cell(self.after, name)])
+            for name in shown(self.config, [self.before, self.after]):
+                rows.append([label(name), figure(self.before, name), figure(self.after, name)])
         if self.training:
             first, last = self.training["first_tenth"], self.training["last_tenth"]
             rows.append(["training reward, first and last tenth", f"{first:.3f}", f"{last:.3f}"])
@@ -87,11 +80,21 @@ class Summary:
         view.notice("")
         for name, path in self.paths.items():
             view.notice(f"{name:12} {path}")
-        view.notice(f"{self.steps} step{'s' * (self.steps != 1)} in {self.seconds:.0f} s")
+        if self.best is not None:
+            view.notice(self._best())
+        early = f", stopped early: {self.stopped_early['reason']}" if self.stopped_early else ""
+        view.notice(f"{self.steps} step{'s' * (self.steps != 1)} in {self.seconds:.0f} s{early}")
+
+    def _best(self) -> str:
+        """`best         step 50 by correct: 0.875`"""
+        assert self.best is not None
+        value = figure({f"val/{self.best['metric']}": self.best["value"]}, self.best["metric"])
+        return f"{'best':12} step {self.best['step']} by {label(self.best['metric'])}: {value}"
 
     def lines(self) -> list[str]:
         """The table as plain text."""
-        return [f"{label}: {before} → {after}" for label, before, after in self.rows()]
+        lines = [f"{name}: {before} → {after}" for name, before, after in self.rows()]
+        return [*lines, self._best()] if self.best is not None else lines
 
     def as_dict(self) -> dict[str, Any]:
         """What `rlctl train --json` prints."""
@@ -103,15 +106,7 @@ class Summary:
             "before": self.before,
             "after": self.after,
             "training_reward": self.training or None,
+            "best": self.best,
+            "stopped_early": self.stopped_early,
             "paths": self.paths,
         }
-
-
-def _cell(metrics: dict[str, float], name: str) -> str:
-    value = metrics.get(name)
-    if value is None:
-        return "–"
-    if name in PERCENT:
-        return f"{value:.1%}"
-    interval = metrics.get("val/reward_ci95") if name == "val/reward" else None
-    return f"{value:.3f} ± {interval:.3f}" if interval is not None else f"{value:.3f}"

@@ -29,6 +29,7 @@ SHOWN = (
     ("train/kl_div", "KL", "{:.4f}"),
     ("train/entropy", "entropy", "{:.3f}"),
     ("train/completion_length", "tokens", "{:.1f}"),
+    ("train/repetition_fraction", "repetition", "{:.1%}"),
     ("train/learning_rate", "learning rate", "{:.1e}"),
     ("perf/tokens_per_second", "tokens/s", "{:.0f}"),
 )
@@ -151,18 +152,6 @@ class View:
         return table
 
 
-def describe_evaluation(metrics: dict[str, float]) -> str:
-    """An evaluation in a line: reward with its interval, greedy accuracy, invalid completions, length."""
-    parts = []
-    if "val/reward" in metrics:
-        interval = f" ± {metrics['val/reward_ci95']:.3f}" if "val/reward_ci95" in metrics else ""
-        parts.append(f"reward {metrics['val/reward']:.3f}{interval}")
-    for key, label in (("val/greedy_accuracy", "greedy accuracy"), ("val/invalid_fraction", "invalid")):
-        if key in metrics:
-            parts.append(f"{label} {metrics[key]:.1%}")
-    return ", ".join(parts) or "nothing could be scored"
-
-
 def sparkline(values: list[float], width: int = 30) -> str:
     """Values as a line of block characters, scaled between their extremes; means where there are too many."""
     if not values:
@@ -178,5 +167,5 @@ def sparkline(values: list[float], width: int = 30) -> str:
 
 def _shown(key: str, metrics: dict[str, Any]) -> bool:
     value = metrics.get(key)
-    unusual = key in ("train/failed_fraction", "train/not_applicable_fraction")
+    unusual = key in ("train/failed_fraction", "train/not_applicable_fraction", "train/repetition_fraction")
     return value is not None and not (unusual and value == 0)

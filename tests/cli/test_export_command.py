@@ -55,7 +55,7 @@ def test_a_run_is_exported_and_can_be_named_as_a_model(rlctl, here):
     assert first.endswith(" MB in 6 files")
     assert second == "greedy output of 8 prompts: the same"
     card = (here / "outputs/lora/export/README.md").read_text()
-    assert "| accuracy, greedy | " in card
+    assert "| pass, greedy | " in card
     assert "n = 10 held-out prompts, 4 sampled completions and a greedy one for each" in card
     assert str(here) not in card
     again = ["--set", "model.path=outputs/lora/export", "--set", "run.name=again"]

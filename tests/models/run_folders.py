@@ -19,7 +19,8 @@ def write_lines(file: Path, rows: list[dict[str, Any]]) -> Path:
 
 
 def evaluation(step: int, reward: float, greedy: float) -> dict[str, Any]:
-    return {"step": step, "val/reward": reward, "val/reward_ci95": 0.125, "val/greedy_accuracy": greedy}
+    interval = {"val/reward_low": reward - 0.125, "val/reward_high": reward + 0.125}
+    return {"step": step, "val/reward": reward, **interval, "val/greedy_pass": greedy}
 
 
 def small_config(folder: Path, model: dict[str, Any], **sections: Any) -> Config:

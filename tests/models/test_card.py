@@ -113,7 +113,7 @@ def test_held_out_results(run: Path) -> None:
     record(run, data={"eval": {"rows": 40, "sources": []}})
     text = text_of(run)
     assert "| | before | after step 4 |" in text
-    assert "| reward, sampled | 0.250 ± 0.125 | 0.750 ± 0.125 |" in text
+    assert "| reward, sampled | 0.250 [0.125, 0.375] | 0.750 [0.625, 0.875] |" in text
     # 20 of 40: centre (0.5 + 1.96²/80) / (1 + 1.96²/40) = 0.5, half width 0.14803
     assert "| 50.0% [35.2%, 64.8%] |" in text
     assert "n = 40 held-out prompts, 1 sampled completion and a greedy one for each" in text
@@ -131,7 +131,7 @@ def test_a_model_that_was_not_evaluated_says_so(run: Path) -> None:
     assert "None: this checkpoint was not evaluated. Its run was, after steps 0, 4." in text
     results = {"evaluations": [evaluation(0, 0.25, 0.0), evaluation(2, 0.5, 0.5)]}
     (run / "logs/eval_results.json").write_text(json.dumps(results))
-    assert "| reward, sampled | 0.250 ± 0.125 | 0.500 ± 0.125 |" in text_of(f"{run}@2")
+    assert "| reward, sampled | 0.250 [0.125, 0.375] | 0.500 [0.375, 0.625] |" in text_of(f"{run}@2")
 
     (run / "logs/eval_results.json").unlink()
     assert "None: no evaluation is in its logs." in text_of(run)

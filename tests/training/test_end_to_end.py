@@ -1,7 +1,6 @@
 """Runs whose rewards are fixed by row: every total, advantage and metric equals what is worked out here."""
 
 import json
-import math
 from pathlib import Path
 from statistics import fmean, stdev
 from typing import Any
@@ -165,22 +164,25 @@ def test_running_statistics(fixed: Path) -> None:
 
 
 def test_held_out(fixed: Path) -> None:
-    """Two samples each: a gives 3 and 1; b gives 3 and nothing. Greedy ones are each row's first place."""
+    """Two samples each: a gives 3 and 1; b gives 3 and nothing. Greedy ones are each row's third place."""
     found = json.loads((fixed / "logs/eval_results.json").read_text())
     assert [line["step"] for line in found["evaluations"]] == [0, 1, 2]
     assert found["before"] == {k: v for k, v in found["evaluations"][0].items() if k != "step"}
     for line in found["evaluations"]:
         assert line["val/reward"] == pytest.approx((2.0 + 3.0) / 2)
         assert line["val/reward_std"] == pytest.approx(stdev([3.0, 1.0, 3.0]))
-        assert line["val/reward_ci95"] == pytest.approx(1.96 * stdev([2.0, 3.0]) / math.sqrt(2))
-        assert line["val/points"] == pytest.approx((1 + 0 + 1) / 3)
-        assert line["val/accuracy"] == pytest.approx(2 / 3)
-        assert line["val/greedy_accuracy"] == 1.0
+        assert line["val/reward_low"] < 2.0
+        assert line["val/reward_high"] > 3.0
+        assert line["val/points"] == pytest.approx(((1 + 0) / 2 + 1) / 2)
+        assert line["val/pass_at_1"] == pytest.approx((1 / 2 + 1) / 2)
+        assert line["val/pass_at_2"] == 1.0  # of a alone: b has one completion that can be judged
+        assert line["val/greedy_reward"] == (6.0 - 1.5) / 2
+        assert line["val/greedy_pass"] == (1 + 0) / 2
         assert line["val/failed_fraction"] == 0.25
-        assert line["val/invalid_fraction"] == 0.0
+        assert line["val/valid_fraction"] == 1.0
     rows = [row for row in read_rows(fixed / "logs/completions.jsonl") if row["split"] == "eval"]
     assert [(row["step"], row["greedy"]) for row in rows[:6]] == [(0, False)] * 4 + [(0, True)] * 2
-    assert [row["total"] for row in rows[:6]] == [3.0, 1.0, 3.0, None, 3.0, 3.0]
+    assert [row["total"] for row in rows[:6]] == [3.0, 1.0, 3.0, None, 6.0, -1.5]
     assert metrics_of(fixed, 2)["val/reward"] == found["after"]["val/reward"]
 
 

@@ -34,11 +34,11 @@ def test_quickstart(seed: int, tmp_path: Path) -> None:
     assert found["after"]["val/reward"] > 0.85
     assert found["training_reward"]["first_tenth"] < 0.5
     assert found["training_reward"]["last_tenth"] > 0.85
-    assert found["before"]["val/greedy_accuracy"] < 0.6
-    assert found["after"]["val/greedy_accuracy"] > 0.85
+    assert found["before"]["val/greedy_pass"] < 0.6
+    assert found["after"]["val/greedy_pass"] > 0.85
     assert seconds <= MOST_SECONDS
     print(  # noqa: T201  shown with -rP: the figures of this machine
         f"seed {seed}: {seconds:.0f} s CPU, reward {found['before']['val/reward']:.3f} → "
         f"{found['after']['val/reward']:.3f}, tenths {found['training_reward']}, greedy "
-        f"{found['before']['val/greedy_accuracy']:.3f} → {found['after']['val/greedy_accuracy']:.3f}"
+        f"{found['before']['val/greedy_pass']:.3f} → {found['after']['val/greedy_pass']:.3f}"
     )

@@ -4,7 +4,7 @@ import io
 
 from rich.console import Console
 
-from rlctl.training.view import View, describe_evaluation, sparkline
+from rlctl.training.view import View, sparkline
 
 
 def test_plain_lines_outside_a_terminal() -> None:
@@ -47,12 +47,6 @@ def test_sparkline_is_scaled_and_averaged() -> None:
     assert sparkline([2.0, 2.0]) == "▁▁"
     assert sparkline([]) == ""
     assert sparkline([0.0, 0.0, 1.0, 1.0], width=2) == "▁█"
-
-
-def test_evaluation_in_a_line() -> None:
-    text = describe_evaluation({"val/reward": 0.5, "val/reward_ci95": 0.1, "val/greedy_accuracy": 0.25})
-    assert text == "reward 0.500 ± 0.100, greedy accuracy 25.0%"
-    assert describe_evaluation({}) == "nothing could be scored"
 
 
 class GoneTerminal(io.StringIO):

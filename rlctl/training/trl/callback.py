@@ -8,10 +8,12 @@ import torch
 from transformers import TrainerCallback
 
 from rlctl.evaluation.held_out import HeldOut
+from rlctl.evaluation.labels import describe
 from rlctl.training.run import Run
 from rlctl.training.trackers import Trackers
 from rlctl.training.trl.bridge import RewardBridge
-from rlctl.training.view import View, describe_evaluation
+from rlctl.training.view import View
+from rlctl.training.watching import Watching
 
 NAMES = {
     "loss": "train/loss",
@@ -56,7 +58,9 @@ class RunCallback(TrainerCallback):
         self.bridge = bridge
         self.evaluate = evaluate
         self.seconds = seconds
+        self.watching = Watching(run, view, evaluates=evaluate is not None)
         self.last_step = 0
+        self._control: Any = None
         self._step_start = 0.0
         self._step_seconds = 0.0
         self._steps = 0
@@ -65,28 +69,32 @@ class RunCallback(TrainerCallback):
 
     def on_train_begin(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
         """Take the run up where it was put down; show how far there is to go; evaluate if that is due."""
-        self.last_step = state.max_steps
+        self.last_step, self._control = state.max_steps, control
         if self.run.point is None:
             self.run.boundary(0, state.max_steps)
         else:
             self.run.restore()
+        self.watching.begin(state.global_step)
         components = [part.name for part in self.run.config.rewards.components]
         self.view.begin(
             state.max_steps, components, done=state.global_step, rewards=self.run.progress.rewards
         )
         if state.global_step < state.max_steps:
             self.evaluate_if_due(state.global_step)
+            self._end_if_stalled()
 
     def on_step_begin(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
         """Start the clock."""
         self._step_start = time.perf_counter()
 
     def on_step_end(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
-        """Stop the clock; the last step is always logged."""
+        """Stop the clock; the last step is always logged, and so is any that may become the last."""
         self._step_seconds += time.perf_counter() - self._step_start
         self._steps += 1
         self.view.advance(state.global_step)
-        if state.global_step >= state.max_steps:
+        patience = self.run.config.eval.patience
+        may_end = patience is not None and self.run.evaluation_due(state.global_step, self.last_step)
+        if may_end or state.global_step >= state.max_steps:
             control.should_log = True
 
     def boundary(self, step: int) -> None:
@@ -95,39 +103,53 @@ class RunCallback(TrainerCallback):
         self.run.stop.agree()
         if step < self.last_step:  # else with the final model, by the caller
             self.evaluate_if_due(step)
+            self._end_if_stalled()
 
     def evaluate_if_due(self, step: int) -> None:
-        """Complete the held-out prompts, unless that was done before."""
+        """Complete the held-out prompts, unless that was done before.
+
+        Raises:
+            TrainingError: Training reward and held-out metric have parted, and `eval.watch` is `stop`.
+        """
         if self.evaluate and self.run.evaluation_due(step, self.last_step):
             self.held_out(step)
-            self.run.saver.evaluated()
+            self.run.evaluated(step)
+            self.watching.stop_if_parted(step)
+
+    def _end_if_stalled(self) -> None:
+        if self.run.stalled:
+            self.run.end_early()
+            self._control.should_training_stop = True
 
     def on_log(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
         """One line of metrics: means over the steps since the last."""
         logs: dict[str, Any] = kwargs["logs"]
         if "loss" in logs:
-            self._log(state, logs)
+            self.watching.training(state.global_step, self._log(state, logs))
 
     def on_train_end(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
         """The statistics of all steps; the view has no more to show."""
         self.view.end()
         self._write_statistics(at_once=True)
 
-    def _log(self, state: Any, logs: dict[str, Any]) -> None:
+    def _log(self, state: Any, logs: dict[str, Any]) -> dict[str, Any]:
         metrics = {**self._reward_metrics(), **rename(logs), **self._speed()}
         if metrics.get("train/reward") is not None:
             self.run.progress.rewards.append((state.global_step, metrics["train/reward"]))
-        if not self.run.main:
-            return
-        self._warn(state.global_step, metrics)
-        self.run.logs.metrics(state.global_step, metrics)
-        self.run.logs.text(self.view.line(state.global_step, metrics))
+        if self.run.main:
+            self._show(state.global_step, metrics)
+        return metrics
+
+    def _show(self, step: int, metrics: dict[str, Any]) -> None:
+        self._warn(step, metrics)
+        self.run.logs.metrics(step, metrics)
+        self.run.logs.text(self.view.line(step, metrics))
         self._write_statistics()
-        self.view.step(state.global_step, metrics)
+        self.view.step(step, metrics)
         if self.trackers is not None:
-            self.trackers.log(state.global_step, metrics)
-            self.trackers.log_rewards(state.global_step, self._distributions())
-            self.trackers.log_samples(state.global_step, self.bridge.rows[:8])
+            self.trackers.log(step, metrics)
+            self.trackers.log_rewards(step, self._distributions())
+            self.trackers.log_samples(step, self.bridge.rows[:8])
 
     def held_out(self, step: int) -> HeldOut:
         """Evaluate and log; every process takes part."""
@@ -137,12 +159,13 @@ class RunCallback(TrainerCallback):
         if self.run.main:
             self.run.logs.metrics(step, found.metrics)
             self.run.logs.completions(found.rows)
-            line = f"step {step}: held-out {describe_evaluation(found.metrics)}"
+            line = f"step {step}: held-out {describe(found.metrics, self.run.config)}"
             self.run.logs.text(line)
             self.view.notice(line)
             if self.trackers is not None:
                 self.trackers.log(step, found.metrics)
                 self.trackers.log_samples(step, found.rows[:8])
+        self.watching.evaluation(step, found.values)
         return found
 
     def _warn(self, step: int, metrics: dict[str, Any]) -> None:

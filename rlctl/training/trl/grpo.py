@@ -2,7 +2,8 @@
 
 import os
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
 from typing import Any
 
 import torch
@@ -13,6 +14,7 @@ from trl.trainer.grpo_config import GRPOConfig
 
 from rlctl.config.config import Config
 from rlctl.config.plan import Plan, geometry_problems, make_plan
+from rlctl.config.rewards import Rewards
 from rlctl.errors import ConfigError, MissingError, Problem
 from rlctl.evaluation.held_out import HeldOut, evaluate
 from rlctl.evaluation.samples import Share
@@ -60,18 +62,35 @@ def train(config: Config, objects: Objects, view: View, *, resume: bool, stop: S
             ids: list[int] = tokenizer(text, add_special_tokens=False)["input_ids"]
             return ids
 
-        with Scorer(config.rewards, tokenize=tokenize, poll=stop.check) as scorer:
-            scorer.load()
-            with scorer.unchanged():
-                require(run_tests(config.rewards, scorer))
+        with ExitStack() as rewards:
+            scorer = judge = rewards.enter_context(_ready(config.rewards, tokenize, stop))
+            if config.eval.rewards is not None:
+                judge = rewards.enter_context(_ready(config.eval.rewards, tokenize, stop))
             inputs = load_inputs(config, objects, tokenizer)
             plan = plan_for(config, inputs, state.num_processes)
             run.begin({"model": inputs.name, "data": inputs.report()})
-            return _train(config, inputs, plan, scorer, run, view, started)
+            return _train(config, inputs, plan, scorer, judge, run, view, started)
+
+
+@contextmanager
+def _ready(rewards: Rewards, tokenize: Callable[[str], list[int]], stop: StopSignals) -> Iterator[Scorer]:
+    """Rewards that are loaded, and whose `tests` have passed."""
+    with Scorer(rewards, tokenize=tokenize, poll=stop.check) as scorer:
+        scorer.load()
+        with scorer.unchanged():
+            require(run_tests(rewards, scorer))
+        yield scorer
 
 
 def _train(
-    config: Config, inputs: Inputs, plan: Plan, scorer: Scorer, run: Run, view: View, started: float
+    config: Config,
+    inputs: Inputs,
+    plan: Plan,
+    scorer: Scorer,
+    judge: Scorer,
+    run: Run,
+    view: View,
+    started: float,
 ) -> TrainedRun:
     for line in [*inputs.describe(), *plan.describe()]:
         view.notice(line)
@@ -79,7 +98,7 @@ def _train(
             run.logs.text(line)
     trainer, bridge = build_trainer(config, inputs, plan, scorer, run)
     policy = trainer.accelerator.unwrap_model(trainer.model)
-    held_out = evaluator(policy, inputs, scorer, config, run.stop)
+    held_out = evaluator(policy, inputs, judge, config, run.stop)
     trackers = _trackers(config, run) if run.main else None
     callback = RunCallback(run, view, trackers, bridge, trainer.seconds, held_out)
     trainer.add_callback(callback)
@@ -92,6 +111,7 @@ def _train(
         "trainer": trainer,
         "bridge": bridge,
         "callback": callback,
+        "watch": callback.watching,
         "rewards": Plain(scorer, "a reward"),
     }
     try:
@@ -103,6 +123,7 @@ def _train(
         view.end()
         if trackers is not None:
             trackers.close()
+    run.tell_if_early(callback.last_step)
     with complete_or_absent(run.final, main=run.main) as unfinished:
         trainer.save_model(str(unfinished))
         (unfinished / "training_args.bin").unlink(missing_ok=True)

@@ -118,7 +118,8 @@ class PolicyTrainer(GRPOTrainer):
         return model, batches
 
     def _run_epoch(self, model: Any, epoch: int, *args: Any, **kwargs: Any) -> None:
-        if self.state.global_step >= self.state.max_steps:  # a run whose steps are all done is taken up
+        done = self.state.global_step >= self.state.max_steps
+        if done or self.control.should_training_stop:  # a run that has no step left is taken up
             self.control.should_training_stop = True
             return
         self._prompts.set_epoch(epoch)

@@ -1,0 +1,83 @@
+"""The watch in a run: what it says goes to the log, the screen and `run.json`, and may end the run."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
+from typing import Any
+
+from rlctl.errors import TrainingError
+from rlctl.evaluation.watch import Notice, Watch
+from rlctl.training.run import Run
+from rlctl.training.view import View
+
+
+class Watching:
+    """Feeds the watch of a run, and does what `eval.watch` says. `Stateful`.
+
+    Args:
+        run: The run.
+        view: What a person sees.
+        evaluates: Whether there are held-out prompts.
+    """
+
+    def __init__(self, run: Run, view: View, *, evaluates: bool) -> None:
+        self.run = run
+        self.view = view
+        self.mode = run.config.eval.watch
+        self.watch = Watch(run.config.eval.metric, evaluates=evaluates)
+
+    def begin(self, step: int) -> None:
+        """The run begins, or goes on after a step: `run.json` holds what was said so far.
+
+        Raises:
+            TrainingError: The watch has stopped this run, and is still to stop it.
+        """
+        if self.mode != "off":
+            self._remember()
+            self.stop_if_parted(step)
+
+    def training(self, step: int, metrics: Mapping[str, Any]) -> None:
+        """Metrics of a step were logged."""
+        if self.mode != "off":
+            self._say(self.watch.training(step, metrics))
+
+    def evaluation(self, step: int, values: Sequence[float | None]) -> None:
+        """The held-out prompts were evaluated; `values` is the metric of each."""
+        if self.mode != "off":
+            self._say(self.watch.evaluation(step, values))
+
+    def stop_if_parted(self, step: int) -> None:
+        """End the run if reward and metric have parted, and the config says so; what was reached is saved.
+
+        Raises:
+            TrainingError: They have.
+        """
+        if self.mode != "stop" or not any(self.run.together.gather(self.watch.parted is not None)):
+            return
+        saved = self.run.save_now()
+        best = self.run.progress.best()
+        where = f"before training ({self.run.config.model.path})" if best == 0 else f"{self.run.path}@best"
+        raise TrainingError(
+            f"stopped by the watch after step {step}: {self.watch.parted}",
+            where=str(self.run.path),
+            hint=f"The best evaluation is of step {best}: {where}. {saved}; "
+            "to go on all the same: --resume --set eval.watch=warn",
+        )
+
+    def _say(self, notices: Sequence[Notice]) -> None:
+        for one in notices:
+            line = f"{one.severity}: step {one.step}: {one.text}"
+            self.run.logs.text(line)
+            self.view.notice(line)
+        if notices:
+            self._remember()
+
+    def _remember(self) -> None:
+        self.run.remember(watch=[asdict(one) for one in self.watch.notices])
+
+    def state_dict(self) -> dict[str, Any]:
+        """The watch's."""
+        return self.watch.state_dict()
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Go on from there."""
+        self.watch.load_state_dict(state)
