@@ -50,6 +50,7 @@ def probes() -> Iterator[Probe]:
     for tracker in TRACKERS:
         yield from _safely(partial(tracking, tracker), name=tracker, broken="note")
     yield from _safely(quantisation)
+    yield from _safely(benchmarks, name="lm-eval", broken="note")
 
 
 def _safely(probe: Callable[[], Iterable[Probe]], name: str = "", broken: Status = "broken") -> list[Probe]:
@@ -287,3 +288,15 @@ def quantisation() -> Iterator[Probe]:
         yield Probe(
             "bitsandbytes", "ok" if right else "note", f"{_version('bitsandbytes')}, 4-bit works", fix
         )
+
+
+def benchmarks() -> Iterator[Probe]:
+    """The lm-evaluation-harness, for `rlctl eval --export lm-eval`: importable with all that it needs."""
+    from importlib.util import find_spec
+
+    if find_spec("lm_eval") is None:
+        yield Probe("lm-eval", "note", "not installed", "pip install 'rlctl[lm-eval]'")
+        return
+    for module in ("lm_eval.tasks", "lm_eval.evaluator", "lm_eval.models.huggingface"):
+        importlib.import_module(module)
+    yield Probe("lm-eval", "ok", _version("lm_eval") or "installed")
