@@ -3,13 +3,14 @@
 import os
 import sys
 
-from benchmarks import cli_start, parts, saving, step_overhead
+from benchmarks import cli_start, coverage, parts, saving, step_overhead
 
 BENCHMARKS = {
     "cli_start": cli_start.main,
     "parts": parts.main,
     "step_overhead": step_overhead.main,
     "saving": saving.main,
+    "coverage": coverage.main,
 }
 
 if __name__ == "__main__":

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from rlctl.evaluation.intervals import LEVEL as LEVEL
-from rlctl.evaluation.intervals import Interval, bounded_interval, interval, moments
+from rlctl.evaluation.intervals import Interval, bounded_interval, deviation, interval, moments
 
 
 @dataclass(frozen=True)
@@ -41,8 +41,8 @@ def mean_interval(clusters: Sequence[Sequence[float]], bounds: Interval | None =
     """Mean over prompts with its 95 % interval, clustered by prompt.
 
     Prompts are a random draw, samples of one prompt are not independent: the interval is that of the n
-    prompts' means (Miller 2024, "Adding Error Bars to Evals", section 2.2; with as many samples for each
-    prompt, equal to the clustered standard error of equation 4 up to n/(n−1)). Every prompt counts the same,
+    prompts' means (Miller 2024, "Adding Error Bars to Evals"; with as many samples for each
+    prompt, equal to its clustered standard error up to n/(n−1)). Every prompt counts the same,
     however many samples it has.
 
     Args:
@@ -55,10 +55,10 @@ def mean_interval(clusters: Sequence[Sequence[float]], bounds: Interval | None =
     values = [value for cluster in clusters for value in cluster]
     if bounds is not None and not bounds[0] < bounds[1]:
         raise ValueError(f"the bounds {bounds} are no range")
-    if bounds is not None and any(not bounds[0] <= value <= bounds[1] for value in values):
+    if bounds is not None and values and not bounds[0] <= min(values) <= max(values) <= bounds[1]:
         raise ValueError(f"a value lies outside the bounds {bounds}")
     means = [math.fsum(cluster) / len(cluster) for cluster in clusters if len(cluster)]
-    std = moments(values).std if len(values) > 1 else None
+    std = deviation(values) if len(values) > 1 else None
     if len(means) < 2:
         return Estimate(means[0] if means else None, None, None, std, len(means))
     of = moments(means)

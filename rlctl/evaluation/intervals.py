@@ -10,8 +10,8 @@ from dataclasses import dataclass
 
 LEVEL = 0.95
 """Of every interval."""
-DOUBT = 0.05
-"""Events that would outweigh what a sample says of its own spread; see `bounded_interval`."""
+DOUBT = 0.4
+"""What is held against a sample's own word on its spread; see `bounded_interval`."""
 
 Interval = tuple[float, float]
 
@@ -41,11 +41,19 @@ class Moments:
 def moments(values: Sequence[float]) -> Moments:
     """The moments of two or more values."""
     n, mean = len(values), math.fsum(values) / len(values)
-    if min(values) == max(values):
+    std = deviation(values)
+    if std == 0:
         return Moments(n, float(values[0]), 0.0, 0.0)
-    std = math.sqrt(math.fsum((value - mean) ** 2 for value in values) / (n - 1))
     cubes = math.fsum(((value - mean) / std) ** 3 for value in values) if n > 2 else 0.0
     return Moments(n, mean, std, cubes * n / ((n - 1) * (n - 2)) if n > 2 else 0.0)
+
+
+def deviation(values: Sequence[float]) -> float:
+    """Standard deviation of two or more values, n−1; 0 exactly where all are the same."""
+    if min(values) == max(values):
+        return 0.0
+    mean = math.fsum(values) / len(values)
+    return math.sqrt(math.fsum([(value - mean) ** 2 for value in values]) / (len(values) - 1))
 
 
 def critical(freedom: float, p_value: float = 1 - LEVEL) -> float:
@@ -68,7 +76,7 @@ def interval(of: Moments) -> Interval:
     The longer end is that of a score interval whose variance changes with the mean as skewness says:
     x² = t² + x (2t² + 1) γ / (3√n), x = (μ − mean)/error. To the order 1/√n it is the Cornish–Fisher
     correction of t (Johnson 1978, "Modified t Tests and Confidence Intervals for Asymmetrical
-    Populations"; Hall 1992, "On the Removal of Skewness by Transformation", section 2); with x² kept it
+    Populations"; Hall 1992, "On the Removal of Skewness by Transformation"); with x² kept it
     stays finite and grows with γ. The other end is not shortened: few values tell too little of skewness.
     """
     t = critical(of.n - 1)
@@ -91,11 +99,12 @@ def p_value(of: Moments) -> float:
 def bounded_interval(of: Moments, bounds: Interval) -> Interval:
     """95 % interval of a mean of values that cannot leave their bounds; it stays inside and has no width 0.
 
-    Wilson's score interval (Wilson 1927, equation 4) with the effective sample size m(1−m)/error² in place
+    Wilson's score interval (Wilson 1927) with the effective sample size m(1−m)/error² in place
     of n (Kish 1965; Franco et al. 2019, "Comparative Study of Confidence Intervals for Proportions in
-    Complex Sample Surveys") and Student's t in place of z. A handful of passes says little of its own
-    spread: the variance is drawn towards the largest that there can be, m(1−m)n/(n−1), with the weight
-    `DOUBT` against n·m(1−m) events. Where all values are the same it is `constant_interval`.
+    Complex Sample Surveys") and Student's t in place of z. A sample with few events, E = (m(1−m)/error)²
+    (for one value per prompt n·m(1−m)), says little of its own spread: the variance is drawn towards the
+    largest that there can be, m(1−m)n/(n−1), with the weight `DOUBT`/(`DOUBT` + E²), 29 % for one event and
+    2 % for four. Where all values are the same it is `constant_interval`.
 
     Args:
         of: The values' moments.
@@ -106,7 +115,7 @@ def bounded_interval(of: Moments, bounds: Interval) -> Interval:
     least, width = bounds[0], bounds[1] - bounds[0]
     m = (of.mean - least) / width
     most = m * (1 - m) * of.n / (of.n - 1)
-    doubt = DOUBT / (DOUBT + of.n * m * (1 - m))
+    doubt = DOUBT / (DOUBT + (m * (1 - m) * width / of.error) ** 4)
     share = (1 - doubt) * (of.std / width) ** 2 / most + doubt
     shift = critical(of.n - 1) ** 2 * share / (of.n - 1)  # t² over the effective sample size
     middle = (m + shift / 2) / (1 + shift)

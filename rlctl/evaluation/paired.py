@@ -64,7 +64,7 @@ def compare(
 ) -> Comparison:
     """Compare two checkpoints over the prompts that both have a value for.
 
-    The test is that of the mean of the differences (Miller 2024, "Adding Error Bars to Evals", section 4.2),
+    The test is that of the mean of the differences (Miller 2024, "Adding Error Bars to Evals": paired analysis),
     by Student's t corrected for skewness (`intervals.interval`); interval and p-value agree. It does not
     assume, as sign-flip tests and McNemar's do, that without a difference of the means a and b are
     exchangeable, and nothing is drawn at random.
@@ -98,7 +98,7 @@ def detectable_effect(error: float, n: int) -> float:
     """Smallest true difference that a two-sided test at 5 % finds with 80 % power.
 
     Power of the paired t-test from the noncentral t distribution: Cohen 1988, "Statistical Power Analysis
-    for the Behavioral Sciences", section 2.3.
+    for the Behavioral Sciences", chapter 2.
 
     Args:
         error: Standard error of the mean difference.

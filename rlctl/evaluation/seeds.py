@@ -51,7 +51,7 @@ def across_seeds(differences: Sequence[Sequence[float | None]]) -> SeedsEstimate
 
     Both are random: another set of prompts and other seeds would give another mean. Its variance is the sum
     of (MSP − MSE)/(SP), prompts, and MSS/(SP), seeds and the rest, with the mean squares of the two-way
-    table without replication (Searle, Casella and McCulloch 1992, "Variance Components", section 4.5).
+    table without replication (Searle, Casella and McCulloch 1992, "Variance Components").
     Each part has its own t quantile, h² = t²(P−1)·(MSP − MSE)₊/(SP) + t²(S−1)·MSS/(SP): Banerjee 1960,
     "Approximate Confidence Interval for Linear Functions of Means of k Populations When the Population
     Variances Are Not Equal". Satterthwaite's degrees of freedom for the sum are too many for three seeds.
