@@ -171,7 +171,7 @@ def read(folder: Path) -> dict[str, Any] | None:
     file = folder / FILE
     try:
         plan: dict[str, Any] = json.loads(file.read_text(encoding="utf-8"))
-    except FileNotFoundError:
+    except (FileNotFoundError, NotADirectoryError):
         return None
     except (OSError, ValueError) as error:
         raise CheckpointError(f"cannot be read ({error})", where=str(file)) from error

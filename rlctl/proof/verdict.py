@@ -20,6 +20,8 @@ Values = Sequence[float | None]
 
 FOUND_PER_HALF_WIDTH = 1.43
 """Smallest difference found with 80 % power, in half widths of the interval: (1.96 + 0.84) / 1.96."""
+ROUNDING = 1e-9
+"""Differences of floating-point numbers that are smaller than this are none."""
 
 
 @dataclass(frozen=True)
@@ -123,7 +125,7 @@ def sign_test(differences: Sequence[Values]) -> float:
     """Two-sided p-value of the sign test over prompts, on their means over seeds; equal ones do not count."""
     by_prompt = [column for column in zip(*differences, strict=True) if None not in column]
     means = [fmean(value for value in column if value is not None) for column in by_prompt]
-    above, below = sum(mean > 0 for mean in means), sum(mean < 0 for mean in means)
+    above, below = sum(mean > ROUNDING for mean in means), sum(mean < -ROUNDING for mean in means)
     n, fewer = above + below, min(above, below)
     return min(1.0, 2 * sum(comb(n, k) for k in range(fewer + 1)) / 2**n)
 

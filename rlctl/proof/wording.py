@@ -79,8 +79,8 @@ def limits(config: Config, seeds: int) -> list[str]:
         )
     if config.eval.patience is not None:
         found.append(
-            "Training could be stopped early (eval.patience) by the same held-out prompts, which favours it a "
-            "little."
+            "Training could be stopped early (eval.patience) by the same held-out prompts, which favours it "
+            "a little."
         )
     return found
 

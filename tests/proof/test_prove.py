@@ -1,0 +1,154 @@
+"""A whole proof with a tiny model: what it leaves, called again, and stopped in the middle."""
+
+import json
+import os
+import re
+import shutil
+from pathlib import Path
+
+import pytest
+from rich.console import Console
+from small_proofs import HELD_OUT, proof_config
+
+from rlctl.config.load import config_from_dict
+from rlctl.errors import RewardError, Stopped, UsageError
+from rlctl.proof.prove import prove
+from rlctl.training.place import lock
+
+REWARD = """
+import os, pathlib, signal
+
+CALLS, LAST = pathlib.Path({folder!r}) / "calls", {last}
+
+def score(completions, **columns):
+    done = int(CALLS.read_text()) + 1 if CALLS.exists() else 1
+    CALLS.write_text(str(done))
+    if done == LAST:
+        os.kill(os.getpid(), signal.SIGTERM)
+    return [text.count("e") - len(text) / 10 for text in completions]
+"""
+
+
+def made_of(folder: Path) -> dict[str, str]:
+    """Every file of a proof that must not change, and its content."""
+    names = ["*/final/*", "*/logs/*", "evaluation/*/*", "plan.json", "proof.html"]
+    files = [file for name in names for file in folder.glob(name) if file.is_file()]
+    return {str(file.relative_to(folder)): file.read_bytes().hex() for file in files}
+
+
+@pytest.fixture(scope="module")
+def proof(tiny_model_folder, tmp_path_factory):
+    """A proof that has been made, and what was printed."""
+    folder = tmp_path_factory.mktemp("proof")
+    config = config_from_dict(proof_config(folder, tiny_model_folder))
+    with (folder / "printed.txt").open("w") as printed:
+        done = prove(config, 2, console=Console(file=printed, width=200))
+    return config, done, (folder / "printed.txt").read_text()
+
+
+def test_what_a_proof_leaves(proof):
+    config, done, _ = proof
+    assert done.folder == Path(config.run.output_dir) / "small-prove"
+    assert {one.name for one in done.folder.iterdir()} == {
+        *("seed-42", "seed-43", "control", "evaluation"),
+        *("plan.json", "proof.json", "proof.html", ".lock"),
+    }
+    for name in ("base", "seed-42", "seed-43", "control"):
+        rows = (done.folder / "evaluation" / name / "samples.jsonl").read_text().splitlines()
+        assert len(rows) == len(HELD_OUT) * 3  # two samples and a greedy completion
+    control = json.loads((done.folder / "control" / "run.json").read_text())
+    assert (control["status"], control["seed"]) == ("done", 42)
+    assert "shuffle: true" in (done.folder / "control" / "config.yaml").read_text()
+    assert "shuffle: false" in (done.folder / "seed-42" / "config.yaml").read_text()
+
+
+def test_what_it_says(proof):
+    _, done, printed = proof
+    document = json.loads((done.folder / "proof.json").read_text())
+    assert done.document == {**document, "paths": {"folder": str(done.folder), "page": str(done.page)}}
+    assert document["verdict"] in ("improved", "no evidence", "worse")
+    assert (document["seeds"], document["prompts"], document["samples_per_prompt"]) == ([42, 43], 4, 2)
+    assert [one["run"] for one in document["by_seed"]] == ["seed-42", "seed-43"]
+    # the mean over prompts of a seed's differences is the difference of its figures
+    figures = document["checkpoints"]
+    for one in document["by_seed"]:
+        change = figures[one["run"]]["reward"]["mean"] - figures["base"]["reward"]["mean"]
+        assert one["difference"] == pytest.approx(change)
+    assert document["gain"]["difference"] == pytest.approx(
+        sum(one["difference"] for one in document["by_seed"]) / 2
+    )
+    assert {point["step"] for point in document["curves"]["train/reward"]} == {1, 2}
+    assert {point["step"] for point in document["curves"]["val/reward"]} == {0, 1, 2}
+    assert document["headline"] in printed
+    assert re.search(
+        r"plan: reward on 4 held-out prompts × 2, seeds 42, 43 and a control; fixed now", printed
+    )
+    assert re.search(r"seed 43 \(2 of 2\): reward -?\d\.\d{3} on held-out prompts", printed)
+    assert "--resume" not in printed
+    assert document["headline"].split(":")[0] in done.page.read_text()
+
+
+def test_called_again_it_changes_nothing(proof):
+    config, done, _ = proof
+    before = made_of(done.folder)
+    again = prove(config, 2, quiet=True)
+    assert made_of(done.folder) == before
+    assert {**again.document, "provenance": None} == {**done.document, "provenance": None}
+
+
+def test_other_weights_are_evaluated_anew(proof, tmp_path):
+    """A run that was removed is trained again, and is no longer the one that was evaluated."""
+    config, done, _ = proof
+    copy = tmp_path / "copy"
+    shutil.copytree(done.folder, copy)
+    shutil.rmtree(copy / "seed-43")
+    before = json.loads((copy / "evaluation" / "seed-43" / "per_prompt.json").read_text())
+    again = prove(config, 2, output=copy, quiet=True)
+    after = json.loads((copy / "evaluation" / "seed-43" / "per_prompt.json").read_text())
+    assert after["run"] != before["run"]
+    assert after["per_prompt"] == before["per_prompt"]
+    assert again.document["gain"] == done.document["gain"]
+
+
+@pytest.mark.parametrize(
+    "last", [pytest.param(4, id="early", marks=pytest.mark.full), pytest.param(9, id="late")]
+)
+def test_stopped_and_taken_up_it_says_the_same(last, tiny_model_folder, tmp_path):
+    """SIGTERM in the middle of training: the proof goes on, and ends as one that was never stopped."""
+    (tmp_path / "mine.py").write_text(REWARD.format(folder=str(tmp_path), last=last))
+    own = {"type": "python", "function": str(tmp_path / "mine.py:score"), "isolate": False}
+    config = config_from_dict(proof_config(tmp_path, tiny_model_folder, rewards={"components": [own]}))
+    with pytest.raises(Stopped) as caught:
+        prove(config, 1, output=tmp_path / "stopped", quiet=True)
+    assert re.match(r"(seed 42 \(1 of 1\)|control .*): stopped by SIGTERM", caught.value.message)
+    assert caught.value.hint == "The same command goes on from there."
+    assert not (tmp_path / "stopped" / "proof.json").exists()
+    stopped = prove(config, 1, output=tmp_path / "stopped", quiet=True).document
+    straight = prove(config, 1, output=tmp_path / "straight", quiet=True).document
+    for name in ("gain", "over_control", "control", "by_seed", "metrics", "examples", "curves", "headline"):
+        assert stopped[name] == straight[name]
+
+
+def test_another_process_is_proving_here(proof):
+    config, done, _ = proof
+    held = lock(done.folder)
+    try:
+        with pytest.raises(UsageError, match="another process"):
+            prove(config, 2, quiet=True)
+    finally:
+        held.release()
+
+
+def test_a_reward_test_that_fails_ends_it_before_anything_is_written(tiny_model_folder, tmp_path):
+    tests = [{"completion": "x", "expect": 5.0}]
+    rewards = {"components": [{"type": "length", "max": 4}], "tests": tests}
+    config = config_from_dict(proof_config(tmp_path, tiny_model_folder, rewards=rewards))
+    with pytest.raises(RewardError, match="1 of 1 reward tests failed"):
+        prove(config, 1, quiet=True)
+    assert not (tmp_path / "runs").exists()
+
+
+def test_several_processes_are_refused(proof, monkeypatch):
+    monkeypatch.setitem(os.environ, "WORLD_SIZE", "2")
+    with pytest.raises(UsageError, match="led by one process"):
+        prove(proof[0], 2, quiet=True)

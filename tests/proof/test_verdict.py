@@ -1,0 +1,134 @@
+"""The rule of the verdict on numbers made by hand, every branch of it."""
+
+import pytest
+
+from rlctl.proof.verdict import effect, judge, rule, sign_test
+
+PROMPTS = 20
+BASE = [0.2] * PROMPTS
+ZIGZAG = [0.1 if i % 2 else -0.1 for i in range(PROMPTS)]
+"""Adds up to 0, and makes prompts differ."""
+
+
+def around(mean, wiggle=1.0):
+    """Values of 20 prompts with this mean."""
+    return [mean + wiggle * one for one in ZIGZAG]
+
+
+def test_improved():
+    # seeds gain 0.5, 0.55 and 0.6, the control nothing
+    found = judge(BASE, [around(0.7), around(0.75, 0.5), around(0.8, 2)], around(0.2))
+    assert found.word == "improved"
+    assert found.gain.estimate.mean == pytest.approx(0.55)
+    assert found.over_control.estimate.mean == pytest.approx(0.55)
+    assert (found.gain.sign, found.over_control.sign, found.control_sign) == (1, 1, 0)
+    assert found.gain.estimate.low > 0
+    assert [one.difference for one in found.by_seed] == pytest.approx([0.5, 0.55, 0.6])
+    assert (found.by_seed[0].wins, found.by_seed[0].losses) == (20, 0)
+
+
+def test_worse():
+    found = judge(BASE, [around(-0.3), around(-0.31, 0.5)], around(0.2))
+    assert found.word == "worse"
+    assert found.gain.estimate.high < 0
+
+
+def test_worse_whatever_the_control_does():
+    assert judge(BASE, [around(0.0), around(0.01)], around(-0.9)).word == "worse"
+
+
+def test_a_difference_that_may_be_chance():
+    found = judge(BASE, [around(0.2), around(0.2, 0.5), around(0.25)], around(0.2))
+    assert found.gain.estimate.mean == pytest.approx(0.05 / 3)
+    assert found.word == "no evidence"
+    assert "chance" in found.because
+    assert found.gain.estimate.low < 0 < found.gain.estimate.high
+
+
+def test_seeds_that_disagree_are_no_evidence():
+    """One seed gains 0.5 and the other loses 0.4: 20 prompts each are sure, the seeds are not."""
+    found = judge(BASE, [around(0.7), around(-0.2)], around(0.2))
+    assert found.word == "no evidence"
+    assert found.gain.estimate.mean == pytest.approx(0.05)
+    assert [one.p_value < 0.001 for one in found.by_seed] == [True, True]
+
+
+def test_a_control_that_gains_as_much():
+    found = judge(BASE, [around(0.7), around(0.7, 0.5), around(0.72)], around(0.7, 2))
+    assert found.gain.sign == 1
+    assert found.over_control.sign == 0
+    assert found.word == "no evidence"
+    assert "about as well" in found.because
+
+
+def test_a_control_that_gains_more():
+    found = judge(BASE, [around(0.5), around(0.51)], around(0.9, 0.5))
+    assert (found.gain.sign, found.over_control.sign, found.control_sign) == (1, -1, 1)
+    assert found.word == "no evidence"
+    assert "better still" in found.because
+
+
+def test_a_control_that_gains_less_does_not_hide_an_improvement():
+    found = judge(BASE, [around(0.9), around(0.91)], around(0.4, 0.5))
+    assert (found.word, found.control_sign) == ("improved", 1)
+
+
+def test_one_seed():
+    found = judge(BASE, [around(0.7)], around(0.2))
+    assert found.word == "improved"
+    assert found.gain.estimate.seeds == 1
+
+
+@pytest.mark.parametrize(("prompts", "word"), [(5, "no evidence"), (6, "improved")])
+def test_equal_differences_are_left_to_the_sign_test(prompts, word):
+    """0 to 1 on every prompt: there is no interval. p = 2 · 2⁻⁵ = 0.0625, 2 · 2⁻⁶ = 0.03125."""
+    found = judge([0.0] * prompts, [[1.0] * prompts] * 3, [0.0] * prompts)
+    assert found.gain.estimate.low is None
+    assert found.gain.p_value == 2 * 2.0**-prompts
+    assert found.word == word
+
+
+def test_nothing_changed_at_all():
+    found = judge(BASE, [BASE, BASE], BASE)
+    assert (found.word, found.gain.p_value) == ("no evidence", 1.0)
+
+
+def test_differences_that_cancel_are_none():
+    """+0.1 in one seed where the other has −0.1, on every prompt: nothing but rounding is left."""
+    found = judge(BASE, [around(0.2), around(0.2, -1)], BASE)
+    assert (found.word, found.gain.p_value) == ("no evidence", 1.0)
+
+
+def test_sign_test_by_hand():
+    # means over two seeds: 6 above 0, 1 below, 1 equal: 2 · (1 + 7) / 2⁷
+    first = [1.0, 1.0, 1.0, 1.0, 1.0, 1.0, -1.0, 0.5]
+    second = [0.0, 1.0, 0.0, 0.0, 1.0, 0.0, -1.0, -0.5]
+    assert sign_test([first, second]) == 2 * 8 / 128
+    assert sign_test([[0.0, 0.0]]) == 1.0
+
+
+def test_prompts_without_a_value_are_left_out():
+    some = [None, *around(0.7)[1:]]
+    found = judge(BASE, [some, around(0.7, 0.5)], around(0.2))
+    assert found.gain.estimate.prompts == PROMPTS - 1
+    assert found.over_control.estimate.prompts == PROMPTS - 1
+
+
+@pytest.mark.parametrize("values", [[None, None, None], [0.5, None, None]])
+def test_fewer_than_two_prompts(values):
+    found = judge(values, [values, values], values)
+    assert found.word == "no evidence"
+    assert "fewer than two prompts" in found.because
+
+
+def test_the_smallest_difference_that_would_have_been_found():
+    found = effect([around(0.0), around(0.1)])
+    half = (found.estimate.high - found.estimate.low) / 2
+    assert found.detectable == pytest.approx(1.43 * half)
+
+
+def test_the_rule_names_the_metric_and_what_varies():
+    assert "pass_at_1" in rule("pass_at_1", 3)[0]
+    assert "3 seeds" in rule("reward", 3)[0]
+    assert "prompts and training seeds as random" in rule("reward", 3)[1]
+    assert "takes prompts as random" in rule("reward", 1)[1]
