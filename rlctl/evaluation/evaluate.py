@@ -1,6 +1,7 @@
 """`rlctl eval`: checkpoints on held-out prompts, with intervals, and compared prompt by prompt."""
 
 import hashlib
+import os
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -56,6 +57,8 @@ def evaluate(
         config = load_config(config)
     audience = audience or Audience()
     refuse_itself(checkpoints, against)
+    if int(os.environ.get("WORLD_SIZE", "1")) > 1:
+        raise UsageError("evaluation runs in one process", hint="Start it without a launcher.")
     if completions is not None:
         return _rescored(config, checkpoints, against, num_samples, completions, output, audience)
     if num_samples is not None:

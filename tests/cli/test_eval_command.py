@@ -103,6 +103,13 @@ def test_what_is_wrong_is_said(rlctl, here, arguments, code, says):
     assert not (here / "outputs").exists()
 
 
+def test_a_launcher_is_refused(rlctl, here, monkeypatch):
+    monkeypatch.setenv("WORLD_SIZE", "2")
+    ran = rlctl("eval", *SMALL)
+    assert ran.code == 2
+    assert "evaluation runs in one process" in ran.err
+
+
 def test_quiet_prints_nothing(rlctl, here):
     ran = rlctl("eval", *SMALL, "--quiet")
     assert (ran.code, ran.out, ran.err) == (0, "", "")

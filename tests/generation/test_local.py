@@ -70,3 +70,20 @@ def test_further_settings_are_those_of_training(loaded: tuple[Any, Any]) -> None
     more = {"min_new_tokens": 8}
     found = generate(model, tokenizer, PROMPTS, settings, num_samples=8, seed=1, more=more)
     assert {len(one.ids) for each in found for one in each} == {8}
+
+
+def test_a_completion_without_an_end_token_is_truncated(loaded: tuple[Any, Any]) -> None:
+    model, tokenizer = loaded
+    found = generate(model, tokenizer, PROMPTS, Generation(max_completion_length=4), num_samples=64, seed=1)
+    flat = [one for each in found for one in each]
+    assert all(one.truncated == (one.ids[-1] != tokenizer.eos_token_id) for one in flat)
+    assert {one.truncated for one in flat} == {True, False}
+    assert {len(one.ids) for one in flat if one.truncated} == {4}
+
+
+def test_batches_are_counted(loaded: tuple[Any, Any]) -> None:
+    model, tokenizer = loaded
+    counts: list[int] = []
+    settings = Generation(max_completion_length=2)
+    generate(model, tokenizer, PROMPTS, settings, num_samples=2, batch_size=4, advance=counts.append)
+    assert counts == [4, 2]
