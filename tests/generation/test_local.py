@@ -74,11 +74,11 @@ def test_further_settings_are_those_of_training(loaded: tuple[Any, Any]) -> None
 
 def test_a_completion_without_an_end_token_is_truncated(loaded: tuple[Any, Any]) -> None:
     model, tokenizer = loaded
-    found = generate(model, tokenizer, PROMPTS, Generation(max_completion_length=4), num_samples=64, seed=1)
+    found = generate(model, tokenizer, PROMPTS, Generation(max_completion_length=8), num_samples=64, seed=1)
     flat = [one for each in found for one in each]
     assert all(one.truncated == (one.ids[-1] != tokenizer.eos_token_id) for one in flat)
     assert {one.truncated for one in flat} == {True, False}
-    assert {len(one.ids) for one in flat if one.truncated} == {4}
+    assert {len(one.ids) for one in flat if one.truncated} == {8}
 
 
 def test_batches_are_counted(loaded: tuple[Any, Any]) -> None:
