@@ -2,8 +2,8 @@
 
     python -m benchmarks coverage
 
-1,000 samples of each population at each number of prompts. The populations are synthetic, so the truth is known.
-Some minutes on one core.
+1,000 samples of each population at each number of prompts. The populations are synthetic, so the truth is
+known. Two minutes of CPU time.
 """
 
 from collections.abc import Callable

@@ -64,10 +64,10 @@ def compare(
 ) -> Comparison:
     """Compare two checkpoints over the prompts that both have a value for.
 
-    The test is that of the mean of the differences (Miller 2024, "Adding Error Bars to Evals": paired analysis),
-    by Student's t corrected for skewness (`intervals.interval`); interval and p-value agree. It does not
-    assume, as sign-flip tests and McNemar's do, that without a difference of the means a and b are
-    exchangeable, and nothing is drawn at random.
+    The test is that of the mean of the differences (Miller 2024, "Adding Error Bars to Evals": paired
+    analysis), by Student's t corrected for skewness (`intervals.interval`); interval and p-value agree. It
+    does not assume, as sign-flip tests and McNemar's do, that without a difference of the means a and b
+    are exchangeable, and nothing is drawn at random.
 
     Args:
         a: Value of each prompt, for example its mean reward; None where there is none.
