@@ -104,6 +104,11 @@ def _gain(rng: Any, prompts: int, p: float, correlation: float, samples: int, ga
     return (rng.binomial(samples, after) - rng.binomial(samples, before)) / samples
 
 
+def _steady(rng: Any, prompts: int) -> Any:
+    """a passes every prompt with 0.1; b some always and most never, 0.1 in the mean. Eight samples."""
+    return (rng.binomial(8, 0.1, prompts) - rng.binomial(8, _difficulty(rng, 0.1, 0.9, prompts))) / 8
+
+
 def pairs() -> dict[str, Population]:
     """Populations of differences for `compare`; where the truth is 0, what is not covered is rejected."""
     found = {"no difference, normal": Population(lambda rng, n: rng.normal(0, 1, n), 0.0)}
@@ -116,6 +121,9 @@ def pairs() -> dict[str, Population]:
             found[name] = Population(draw, 0.0)
     found["no difference, few large gains, many small losses"] = Population(
         lambda rng, n: rng.gamma(1, 1, n) - 1, 0.0
+    )
+    found["no difference, share 0.1, 8 samples, only one of the two depends on the prompt"] = Population(
+        _steady, 0.0
     )
     for samples in (1, 8):
         for p, gain in ((0.1, 0.1), (0.5, 0.1), (0.5, 0.5), (0.9, 0.5)):
