@@ -54,7 +54,7 @@ def build(
         "trained": _mean_of(models, metric),
         "gain": verdict.gain.as_dict(),
         "over_control": verdict.over_control.as_dict(),
-        "control": {**verdict.control.as_dict(), "sign": verdict.control_sign},
+        "control": {**verdict.control.as_dict(), "improved": verdict.control_improved},
         "by_seed": [_seed(one, found) for one, found in zip(trained, verdict.by_seed, strict=True)],
         "metrics": [_row(name, measured, models) for name in _names(measured[BASE])],
     }

@@ -74,9 +74,13 @@ class Verdict:
     by_seed: list[Comparison]
 
     @property
-    def control_sign(self) -> int:
-        """1 or -1 where the control is not equal to the base at 5 %, else 0."""
-        return _sign_of(self.control.difference, self.control.p_value)
+    def control_improved(self) -> bool:
+        """Whether the control is better than the base model, and no worse than the trained models.
+
+        A single run drifts by more than the chance of prompts, so a small change of it alone means nothing.
+        """
+        rose = _sign_of(self.control.difference, self.control.p_value) > 0
+        return rose and self.over_control.sign <= 0
 
 
 def rule(metric: str, seeds: int) -> list[str]:
@@ -91,6 +95,8 @@ def rule(metric: str, seeds: int) -> list[str]:
         "improved: the interval of the gain lies above 0, and so does that of the trained models minus the "
         "control, a run with the first seed whose rewards were shuffled within each group.",
         "no evidence: anything else.",
+        "The control counts as improved where it is better than the base model, paired over prompts, and the "
+        "trained models are not better than it.",
     ]
 
 

@@ -23,19 +23,22 @@ def headline(document: dict[str, Any]) -> str:
 def basis(document: dict[str, Any]) -> str:
     """On how much the verdict rests."""
     seeds, prompts = len(document["seeds"]), document["prompts"]
+    alone = " (another may come out otherwise)" if seeds == 1 else ""
     return (
-        f"{count(seeds, 'seed')}, {count(prompts, 'held-out prompt')}, "
+        f"{count(seeds, 'seed')}{alone}, {count(prompts, 'held-out prompt')}, "
         f"{count(document['samples_per_prompt'], 'sample')} of each"
     )
 
 
 def about_control(document: dict[str, Any]) -> str:
     """What the control did, in a sentence."""
-    against_base, sign = document["control"], document["control"]["sign"]
-    did = {1: "improved too", 0: "did not change beyond chance", -1: "became worse"}[sign]
+    control = document["control"]
+    did = "improved as they did" if control["improved"] else "did not improve as they did"
+    if document["verdict"] != "improved":
+        did = "is better than the base model" if control["improved"] else "did not improve either"
     return (
-        f"The control, trained with shuffled rewards, {did} ({interval(against_base)} from the base model); "
-        f"the trained models are {interval(document['over_control'])} from it."
+        f"The control, trained with shuffled rewards, {did}: {interval(control)} from the base model; the "
+        f"trained models are {interval(document['over_control'])} from it."
     )
 
 
@@ -62,8 +65,8 @@ def limits(config: Config, seeds: int) -> list[str]:
         f"It speaks of {metric}, computed from {source}. What this does not measure, it does not judge.",
         "It speaks of this base model and of prompts like these held-out ones, sampled as in training; other "
         "tasks may have become worse.",
-        "There is one control. How much controls vary from seed to seed is not known, and not in the "
-        "interval against it.",
+        "There is one control. A run drifts by chance even where it learns nothing, by more than the chance "
+        "of prompts; the interval against the control does not hold how far another would have drifted.",
     ]
     if config.eval.rewards is None:
         found.insert(
@@ -72,7 +75,10 @@ def limits(config: Config, seeds: int) -> list[str]:
             "eval.rewards names an independent measure.",
         )
     if seeds == 1:
-        found.append("With one seed, only the prompts vary: another seed may come out otherwise.")
+        found.append(
+            "With one seed, only the prompts vary. A run drifts by chance, so one seed can look better, or "
+            "worse, without having learnt anything; three seeds or more can tell."
+        )
     elif seeds < 5:
         found.append(
             f"How much training varies is estimated from {seeds} seeds only; the interval allows for that."

@@ -78,7 +78,7 @@ def document():
         "trained": 0.9,
         "gain": found(0.5, 0.45, 0.55),
         "over_control": found(0.48, 0.4, 0.56),
-        "control": found(0.02, -0.01, 0.05, p=0.2, sign=0),
+        "control": found(0.02, -0.01, 0.05, p=0.2, improved=False),
         "by_seed": [found(0.5, 0.4, 0.6, seed=42), found(0.5, 0.41, 0.59, seed=43)],
         "metrics": [
             {
@@ -196,7 +196,7 @@ def test_rows_of_the_forest(document):
     names = [row["name"] for row in forest_rows(document)]
     assert names == ["seed 42", "seed 43", "mean of 2 seeds", "control"]
     one = {**document, "by_seed": document["by_seed"][:1]}
-    one["control"] = found(0.0, None, None, sign=0)
+    one["control"] = found(0.0, None, None, improved=False)
     rows = forest_rows(one)
     assert [row["name"] for row in rows] == ["seed 42", "control"]
     assert (rows[1]["low"], rows[1]["text"]) == (None, "+0.000")
@@ -211,7 +211,7 @@ def test_a_proof_without_intervals_or_curves_is_shown(document):
     }
     bare["gain"] = found(None, None, None, p=None)
     bare["by_seed"] = [found(None, None, None, p=None, seed=42)]
-    bare["control"] = found(None, None, None, p=None, sign=0)
+    bare["control"] = found(None, None, None, p=None, improved=False)
     bare["detectable"] = "nothing to detect"
     assert "nothing to detect" in Page(render(bare)).text
 
@@ -233,7 +233,7 @@ def test_figures_in_words(document):
         "(reward 0.400 → 0.900, +0.500 [+0.450, +0.550], p < 0.001)."
     )
     assert basis(document) == "2 seeds, 20 held-out prompts, 4 samples of each"
-    assert "did not change beyond chance (+0.020 [−0.010, +0.050] from the base model)" in about_control(
+    assert "did not improve as they did: +0.020 [−0.010, +0.050] from the base model" in about_control(
         document
     )
     assert detectable(document) is None

@@ -21,7 +21,7 @@ def test_improved():
     assert found.word == "improved"
     assert found.gain.estimate.mean == pytest.approx(0.55)
     assert found.over_control.estimate.mean == pytest.approx(0.55)
-    assert (found.gain.sign, found.over_control.sign, found.control_sign) == (1, 1, 0)
+    assert (found.gain.sign, found.over_control.sign, found.control_improved) == (1, 1, False)
     assert found.gain.estimate.low > 0
     assert [one.difference for one in found.by_seed] == pytest.approx([0.5, 0.55, 0.6])
     assert (found.by_seed[0].wins, found.by_seed[0].losses) == (20, 0)
@@ -56,21 +56,23 @@ def test_seeds_that_disagree_are_no_evidence():
 def test_a_control_that_gains_as_much():
     found = judge(BASE, [around(0.7), around(0.7, 0.5), around(0.72)], around(0.7, 2))
     assert found.gain.sign == 1
-    assert found.over_control.sign == 0
+    assert (found.over_control.sign, found.control_improved) == (0, True)
     assert found.word == "no evidence"
     assert "about as well" in found.because
 
 
 def test_a_control_that_gains_more():
     found = judge(BASE, [around(0.5), around(0.51)], around(0.9, 0.5))
-    assert (found.gain.sign, found.over_control.sign, found.control_sign) == (1, -1, 1)
+    assert (found.gain.sign, found.over_control.sign, found.control_improved) == (1, -1, True)
     assert found.word == "no evidence"
     assert "better still" in found.because
 
 
 def test_a_control_that_gains_less_does_not_hide_an_improvement():
     found = judge(BASE, [around(0.9), around(0.91)], around(0.4, 0.5))
-    assert (found.word, found.control_sign) == ("improved", 1)
+    assert found.control.difference == pytest.approx(0.2)
+    assert found.control.p_value < 0.001  # of prompts alone
+    assert (found.word, found.control_improved) == ("improved", False)
 
 
 def test_one_seed():
