@@ -16,6 +16,8 @@ RewardFunction = Callable[..., Any]
 
 
 def _condition(text: str) -> str:
+    if not text:
+        raise ValueError("is empty, since YAML takes a bare `>` for something else; put it in quotes: '>1'")
     parse(text)
     return text
 

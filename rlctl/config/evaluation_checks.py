@@ -57,9 +57,10 @@ def _without_data(config: Config) -> Iterator[Finding]:
 def _metric(config: Config) -> Iterator[Finding]:
     metric, names = config.eval.metric, config.metric_names
     path: Path = ("eval", "metric")
-    reads = (*_names(config), ("eval", "num_samples"), ("eval", "pass"))
+    reads = (*_names(config), ("eval", "num_samples"))
     if metric not in names:
-        yield Finding(path, *_no_metric(config, metric), reads=reads)
+        votes: tuple[Path, ...] = (("eval", "pass"),) if _metric_meant(metric) == "majority" else ()
+        yield Finding(path, *_no_metric(config, metric), reads=(*reads, *votes))
     for i, part in enumerate(config.eval_rewards.components):
         if part.name == metric and part.weight < 0:
             yield Finding(

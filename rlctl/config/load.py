@@ -156,7 +156,9 @@ def _fill_in(data: dict[str, Any], name: str | None) -> None:
     if not isinstance(rows, dict) or rows.get("eval") is not None:
         return
     if "eval" in rows:  # `eval: null` switches it off, as after `--set data.eval=null`, whatever else is set
-        data.pop("eval", None)
+        section = data.pop("eval", None)
+        if isinstance(section, dict) and section.get("lm_eval") is not None:  # it has data of its own
+            data["eval"] = {"lm_eval": section["lm_eval"]}
         if isinstance(training, dict):
             training.pop("eval_steps", None)
     if isinstance(training, dict):

@@ -7,6 +7,7 @@ from typing import Any
 from rlctl.config.base import FromCommandLine
 from rlctl.config.yaml_marks import Document, Path, parse
 from rlctl.errors import ConfigError, Problem, dotted
+from rlctl.rewards import conditions
 
 _STEP = re.compile(r"(?:^|\.)([^.\[\]]+)|\[(\d+)\]")
 
@@ -43,6 +44,8 @@ def read_override(text: str) -> Override:
     if not equals or path is None:
         message = "not KEY=VALUE" if not equals else f"{key.strip()!r} is no key"
         raise ConfigError([_problem(place, (), message, "write e.g. `--set training.max_steps=10`")])
+    if _is_condition(written):  # YAML would take the `>` of `pass.correct=>1` for something else
+        return Override(text, path, FromCommandLine(written.strip()))
     try:
         document = parse(written, place)
     except ConfigError as error:
@@ -112,6 +115,14 @@ def _path(key: str) -> Path | None:
         steps.append(int(name or index) if index or re.fullmatch(r"[0-9]{1,6}", name) else name)
         end = found.end()
     return tuple(steps) if steps and end == len(key) else None
+
+
+def _is_condition(text: str) -> bool:
+    try:
+        conditions.parse(text)
+    except ValueError:
+        return False
+    return True
 
 
 def _marked(value: Any) -> Any:

@@ -7,6 +7,7 @@ import yaml
 _SYNTAX: list[tuple[str, str, str]] = [
     (r"character '\\t'", "a tab where YAML wants spaces", "replace the tab with spaces"),
     (r"character '([@`%&*!|>])'", "a value cannot start with {0}", "put the value in quotes"),
+    (r"a block scalar", "a value cannot start with > or |", "put the value in quotes"),
     (
         r"mapping values are not allowed",
         "a second `: ` in one line, or a wrong indentation",

@@ -117,7 +117,10 @@ class _Builder:
             raise _error(self.file, line, "nested too deeply, or an alias that contains itself", None)
         if node.tag not in ("plain", "given"):
             short = node.tag.replace("tag:yaml.org,2002:", "!!")
-            self._problem(path, line, f"the tag `{short}` is not used here", "write the value without a tag")
+            fix = (
+                f"put it in quotes: '{short}'" if short.startswith("!=") else "write the value without a tag"
+            )
+            self._problem(path, line, f"the tag `{short}` is not used here", fix)
         if isinstance(node, yaml.ScalarNode):
             return self._scalar(node, path)
         self._open.append(node)

@@ -98,6 +98,12 @@ def test_pass_is_called_pass_everywhere(tmp_path: Path) -> None:
         allowed_changes(file, changed)
 
 
+@pytest.mark.parametrize("text", [">1", ">=1", " >= 0.5", "<1", "==1", "!=1", "'>1'", '">=1"'])
+def test_conditions_on_the_command_line_need_no_quotes_of_yaml(text: str) -> None:
+    found = config_from_dict(data({}, [LENGTH]), overrides=[f"eval.pass.short={text}"]).eval.pass_
+    assert found == {"short": text.strip(" '\"")}
+
+
 def test_what_a_run_may_go_on_with_changed(tmp_path: Path) -> None:
     file = tmp_path / "config.yaml"
     before = {"patience": 2, "watch": "warn", "num_samples": 2}
@@ -191,3 +197,6 @@ def test_benchmarks_of_other_tools_need_no_held_out_prompts() -> None:
     given = data({"lm_eval": {"tasks": ["gsm8k"], "limit": 5}})
     del given["data"]["eval"]
     assert config_from_dict(given).eval.lm_eval.tasks == ["gsm8k"]
+    again = config_from_dict(given).model_dump()
+    assert again["data"]["eval"] is None  # as a resolved config says it, and `--set data.eval=null`
+    assert config_from_dict(again).eval == config_from_dict(given).eval
