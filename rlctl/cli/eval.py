@@ -107,12 +107,14 @@ def _audience(*, quiet: bool) -> Iterator["Audience"]:
 
 def show(found: "Evaluation", screen: "Console") -> None:
     """The figures as a table, groups below it, and the comparisons in words."""
-    any_figures = next(iter(found.figures.values()))
-    count = f"{len(any_figures.prompts):,} prompts × {any_figures.samples_per_prompt} samples"
-    rewards = " by `eval.rewards`, which training does not see" if found.config.eval.rewards else ""
-    _table(screen, f"{count}{rewards}; mean and 95 % interval", found.figures)
-    for column in found.config.eval.group_by or []:
-        _groups(screen, column, found)
+    any_figures = next(iter(found.figures.values()), None)
+    if any_figures is not None:
+        samples = any_figures.samples_per_prompt
+        count = f"{len(any_figures.prompts):,} prompts × {samples} sample{'s' * (samples != 1)}"
+        rewards = " by `eval.rewards`, which training does not see" if found.config.eval.rewards else ""
+        _table(screen, f"{count}{rewards}; mean and 95 % interval", found.figures)
+        for column in found.config.eval.group_by or []:
+            _groups(screen, column, found)
     for one in found.comparisons:
         print_lines("", *describe(one))
     for line in _benchmarks(found):
@@ -157,7 +159,8 @@ def _few(metrics: list[str]) -> list[str]:
     passes = [name for name in metrics if name.startswith("pass_at_")]
     powers = [name for i, name in enumerate(passes, start=1) if i & (i - 1) == 0]
     kept = {*powers[: MOST_PASSES - 1], *passes[-1:]}
-    return [name for name in metrics if name not in passes or name in kept]
+    alone = {"majority"} if len(passes) == 1 else set()  # the vote of one
+    return [name for name in metrics if (name not in passes or name in kept) and name not in alone]
 
 
 def _cell(estimate: "Estimate") -> str:
@@ -226,12 +229,17 @@ def _p(value: float) -> str:
 def _benchmarks(found: "Evaluation") -> Iterator[str]:
     """What the lm-evaluation-harness found: checkpoint, task and metric; then the comparisons."""
     for name, tasks in found.benchmarks.get("benchmarks", {}).items():
+        yield ""
+        yield f"{name}, lm-evaluation-harness"
         for task, metrics in tasks.items():
             for metric, one in metrics.items():
                 error = "" if one["stderr"] is None else f" ± {one['stderr']:.3f} (standard error)"
-                yield f"{task} {metric}: {one['value']:.3f}{error}, {one['n']:,} questions, {name}"
+                value = _number(one["value"], "{:.3f}")
+                yield f"  {task}, {metric}: {value}{error}, {one['n']:,} questions"
     for one in found.benchmarks.get("benchmark_comparisons", []):
-        yield (
-            f"{one['task']} {one['metric']}: {one['a']} against {one['b']} {one['difference']:+.3f}, "
-            f"{_p(one['p_value'])}"
-        )
+        if one["difference"] is not None and one["p_value"] is not None:
+            several = f", {_p(one['p_adjusted'])} adjusted" if one["p_adjusted"] != one["p_value"] else ""
+            yield (
+                f"{one['a']} against {one['b']}: {one['task']}, {one['metric']}: "
+                f"{one['difference']:+.3f}, {_p(one['p_value'])}{several}"
+            )

@@ -4,12 +4,13 @@ import hashlib
 import os
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from rlctl.config.config import Config
 from rlctl.config.load import config_from_dict, load_config
-from rlctl.errors import UsageError
+from rlctl.errors import ConfigError, Problem, UsageError
 from rlctl.evaluation.audience import Audience
+from rlctl.evaluation.benchmarks import Benchmarks, benchmark_results, benchmark_samples
 from rlctl.evaluation.checkpoints import default_name, find_all, refuse_itself
 from rlctl.evaluation.figures import Figures
 from rlctl.evaluation.judge import Judge
@@ -18,6 +19,9 @@ from rlctl.evaluation.result import Evaluation, compared, place
 from rlctl.evaluation.samples import Drawn, kept, score
 from rlctl.rewards.compose import Scorer
 from rlctl.rewards.selftest import require, run_tests
+
+if TYPE_CHECKING:
+    from rlctl.evaluation.lm_eval import Suite
 
 Prompts = list[dict[str, Any]]
 
@@ -65,20 +69,43 @@ def evaluate(
         config = config_from_dict(config.model_dump(), overrides=[f"eval.num_samples={num_samples}"])
     names = list(dict.fromkeys(checkpoints or [default_name(config)]))
     models = find_all([*names, *against], config)
-    request = {**_asked(config, names, against), "models": {one.name: one.model.path for one in models}}
+    suite = _suite(config) if benchmarks else None
+    request = {
+        **_asked(config, names, against),
+        "models": {one.name: one.model.path for one in models},
+        "benchmarks": benchmarks,
+    }
     run = next((one.run for one in models if one.run is not None), None)
     folder = place(request, output, run, Path(config.run.output_dir))
     with _Scoring(config, audience) as scoring:
         from rlctl.evaluation.policies import Policies
 
         policies = Policies(config, audience)
-        prompts = policies.prompts(models[0])
-        figures = {}
+        prompts = policies.prompts(models[0]) if suite is None or config.data.eval is not None else []
+        figures: dict[str, Figures] = {}
+        found: dict[str, Benchmarks] = {}
         for one in models:
             with policies.loaded(one) as policy:
-                drawn = policies.complete(policy, prompts)
-            figures[one.name] = scoring.figures(one.name, drawn, prompts)
-    return scoring.result(request, folder, figures, names, against)
+                drawn = policies.complete(policy, prompts) if prompts else []
+                if suite is not None:
+                    found[one.name] = policies.benchmark(policy, suite)
+            if prompts:
+                figures[one.name] = scoring.figures(one.name, drawn, prompts)
+    return scoring.result(request, folder, figures, found, names, against)
+
+
+def _suite(config: Config) -> "Suite":
+    """The benchmarks that the config names.
+
+    Raises:
+        ConfigError: It names none.
+    """
+    if config.eval.lm_eval is None:
+        fix = "name tasks there: {tasks: [gsm8k]}"
+        raise ConfigError([Problem("missing; --export lm-eval runs it", ("eval", "lm_eval"), suggestion=fix)])
+    from rlctl.evaluation.lm_eval import load_suite
+
+    return load_suite(config.eval.lm_eval)
 
 
 def _rescored(
@@ -106,7 +133,7 @@ def _rescored(
             name: scoring.figures(name, found.drawn[name], found.prompts)
             for name in dict.fromkeys([*chosen, *against])
         }
-    return scoring.result(request, folder, figures, chosen, against)
+    return scoring.result(request, folder, figures, {}, chosen, against)
 
 
 class _Scoring:
@@ -146,14 +173,16 @@ class _Scoring:
         request: dict[str, Any],
         folder: Path,
         figures: dict[str, Figures],
+        benchmarks: dict[str, Benchmarks],
         names: Sequence[str],
         against: Sequence[str],
     ) -> Evaluation:
         """Compare, and write everything down."""
         pairs = [(a, b) for a in names for b in dict.fromkeys(against) if a != b]
-        comparisons = compared(figures, pairs, self.config.eval.metric)
-        found = Evaluation(self.config, request, folder, figures, comparisons)
-        found.write(self.samples)
+        comparisons = compared(figures, pairs, self.config.eval.metric) if figures else []
+        results = benchmark_results(benchmarks, pairs) if benchmarks else {}
+        found = Evaluation(self.config, request, folder, figures, comparisons, results)
+        found.write(self.samples, list(benchmark_samples(benchmarks)))
         return found
 
     def _tokenize(self, text: str) -> list[int]:

@@ -4,7 +4,7 @@ import gc
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from rlctl.config.config import Config
 from rlctl.data.prompts import load_prompts, prompt_budget
@@ -16,6 +16,10 @@ from rlctl.evaluation.drawing import draw, measured
 from rlctl.evaluation.samples import Drawn
 from rlctl.models.load import context_length, load_model, read_config
 from rlctl.models.tokenizer import load_tokenizer
+
+if TYPE_CHECKING:
+    from rlctl.evaluation.benchmarks import Benchmarks
+    from rlctl.evaluation.lm_eval import Suite
 
 
 @dataclass(frozen=True)
@@ -99,6 +103,20 @@ class Policies:
         base = self._base_of(policy)
         return measured(
             drawn, policy.model, base, policy.tokenizer, prompts, self.config, advance=measuring, **shared
+        )
+
+    def benchmark(self, policy: Policy, suite: "Suite") -> "Benchmarks":
+        """What the lm-evaluation-harness finds of a checkpoint."""
+        from rlctl.evaluation.lm_eval import run_benchmarks
+
+        return run_benchmarks(
+            suite,
+            policy.checkpoint.name,
+            policy.model,
+            policy.tokenizer,
+            chat_template=self.config.data.chat_template,
+            template_arguments=self.template_arguments,
+            audience=self.audience,
         )
 
     def _base_of(self, policy: Policy) -> Callable[[], AbstractContextManager[Any]]:

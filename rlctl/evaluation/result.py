@@ -13,7 +13,7 @@ from rlctl.evaluation.figures import Figures
 from rlctl.evaluation.paired import Comparison, compare, holm
 from rlctl.training.checkpoints import replace_text, write_json
 
-RESULTS, SAMPLES = "results.json", "samples.jsonl"
+RESULTS, SAMPLES, DOCUMENTS = "results.json", "samples.jsonl", "benchmarks.jsonl"
 
 
 @dataclass(frozen=True)
@@ -80,20 +80,29 @@ class Evaluation:
             "folder": str(self.folder),
         }
 
-    def write(self, samples: Iterable[Mapping[str, Any]]) -> None:
-        """Write `samples.jsonl` and `results.json`.
+    def write(self, samples: Iterable[Mapping[str, Any]], documents: Sequence[Mapping[str, Any]]) -> None:
+        """Write `samples.jsonl`, `benchmarks.jsonl` where there are benchmarks, and `results.json`.
+
+        Args:
+            samples: Every completion.
+            documents: Every question of the benchmarks.
 
         Raises:
             UsageError: The folder cannot be written.
         """
         try:
             self.folder.mkdir(parents=True, exist_ok=True)
-            lines = (json.dumps(one, ensure_ascii=False, allow_nan=False) + "\n" for one in samples)
-            replace_text(self.folder / SAMPLES, "".join(lines))
+            replace_text(self.folder / SAMPLES, _lines(samples))
+            if documents:
+                replace_text(self.folder / DOCUMENTS, _lines(documents))
             write_json(self.folder / RESULTS, {**self.as_dict(), "request": self.request})
         except OSError as error:
             message = f"the results cannot be written ({error.strerror or error})"
             raise UsageError(message, where=str(self.folder), hint="Choose another: --output DIR.") from error
+
+
+def _lines(rows: Iterable[Mapping[str, Any]]) -> str:
+    return "".join(json.dumps(row, ensure_ascii=False, allow_nan=False) + "\n" for row in rows)
 
 
 def compared(

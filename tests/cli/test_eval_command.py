@@ -1,6 +1,7 @@
 """`rlctl eval` as a user meets it."""
 
 import json
+from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
@@ -84,6 +85,8 @@ def test_completions_of_a_file_are_compared(rlctl, here):
         (["--export", "trl"], 2, "no export 'trl'"),
         (["--checkpoint", "outputs/none"], 3, "no such run"),
         (["--checkpoint", "base", "--against", "base"], 2, "base is to be compared with itself"),
+        (["--export", "lm-eval"], 2, "eval.lm_eval: missing"),
+        (["--export", "lm-eval", "--completions", "x.jsonl"], 2, "cannot be exported"),
         (["--completions", "none.jsonl"], 3, "no such file or folder"),
         (["none.yaml"], 2, "no such file"),
         (["--set", "eval.metric=rewrd"], 2, "did you mean 'reward'?"),
@@ -123,3 +126,43 @@ def test_the_folder_that_is_named_is_not_overwritten(rlctl, here):
     assert "holds something else than this evaluation" in ran.err
     (here / "notes.txt").write_text("mine")
     assert rlctl("eval", *SMALL, "--output", str(here)).code == 2
+
+
+TASK = """
+task: own_sums
+dataset_path: json
+dataset_kwargs: {{data_files: {{test: {file}}}}}
+test_split: test
+target_delimiter: ''
+output_type: generate_until
+doc_to_text: "{{{{question}}}}"
+doc_to_target: "{{{{answer}}}}"
+generation_kwargs: {{until: ["\\n"], max_gen_toks: 6, do_sample: false}}
+metric_list: [{{metric: exact_match, aggregation: mean, higher_is_better: true}}]
+metadata: {{version: 1.0}}
+"""
+
+
+@pytest.mark.skipif(find_spec("lm_eval") is None, reason="lm_eval is not installed")
+def test_benchmarks_of_the_harness(rlctl, here):
+    """Without held-out prompts of our own; both checkpoints are the same model, so nothing tells them apart."""
+    tasks = here / "tasks"
+    tasks.mkdir()
+    rows = [{"question": f"{a}+{b}=", "answer": str(a + b)} for a in (1, 2, 3) for b in (4, 5)]
+    (tasks / "sums.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    (tasks / "sums.yaml").write_text(TASK.format(file=tasks / "sums.jsonl"))
+    benchmarks = f"eval={{lm_eval: {{tasks: [own_sums], include_path: {tasks}}}}}"
+    changes = ["data.eval=null", "training.eval_steps=null", benchmarks]
+    settings = [word for one in changes for word in ("--set", one)]
+    names = ["--checkpoint", "base", "--against", "builtin:tiny-math", "--export", "lm-eval"]
+    ran = rlctl("eval", *settings, *names, "--output", "out", "--json")
+    assert ran.code == 0
+    document = json.loads(ran.out)
+    assert document["checkpoints"] == {}
+    found = document["benchmarks"]["base"]["own_sums"]["exact_match"]
+    assert found["n"] == 6
+    assert document["benchmarks"]["builtin:tiny-math"]["own_sums"]["exact_match"] == found
+    [comparison] = document["benchmark_comparisons"]
+    assert (comparison["difference"], comparison["p_value"]) == (0.0, 1.0)
+    assert len((here / "out/benchmarks.jsonl").read_text().splitlines()) == 12
+    assert "own_sums, exact_match" in rlctl("eval", *settings, *names, "--output", "out").out
