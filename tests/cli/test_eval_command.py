@@ -145,7 +145,7 @@ metadata: {{version: 1.0}}
 
 @pytest.mark.skipif(find_spec("lm_eval") is None, reason="lm_eval is not installed")
 def test_benchmarks_of_the_harness(rlctl, here):
-    """Without held-out prompts of our own; both checkpoints are the same model, so nothing tells them apart."""
+    """Without held-out prompts of our own; both names are one model, so nothing tells them apart."""
     tasks = here / "tasks"
     tasks.mkdir()
     rows = [{"question": f"{a}+{b}=", "answer": str(a + b)} for a in (1, 2, 3) for b in (4, 5)]
