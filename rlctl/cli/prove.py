@@ -41,12 +41,12 @@ def run(
 
 def _checked(config: Config, seeds: int, output: str | None, path: str, overrides: list[str]) -> Path:
     """The proof's folder; refuses what cannot be proved, with its place, before torch is loaded."""
-    from rlctl.proof.plan import place_of, refuse_changes, require_held_out
+    from rlctl.proof.plan import place_of, refuse_changes, require_provable
     from rlctl.proof.runs import seeds_of
 
     folder = place_of(config, output)
     try:
-        require_held_out(config)
+        require_provable(config)
         refuse_changes(folder, config, seeds_of(config, seeds))
     except ConfigError as error:
         raise ConfigError(placed(error.problems, path, overrides)) from None

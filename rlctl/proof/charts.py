@@ -30,7 +30,7 @@ def forest(rows: Sequence[dict[str, Any]], metric: str) -> Spec:
         "type": "nominal",
         "sort": None,
         "title": None,
-        "axis": {"labelLimit": 220, "ticks": False},
+        "axis": {"labelLimit": 220, "labelPadding": 8, "ticks": False},
     }
     x = {
         "type": "quantitative",

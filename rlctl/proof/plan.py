@@ -52,16 +52,23 @@ def place_of(config: Config, output: str | Path | None) -> Path:
     return Path(config.run.output_dir).expanduser().resolve() / f"{config.run.name}-prove"
 
 
-def require_held_out(config: Config) -> None:
-    """Raise where a config names nothing that a proof could be judged on.
+def require_provable(config: Config) -> None:
+    """Raise where a config cannot be proved to make anything better.
 
     Raises:
-        ConfigError: There is no `data.eval`.
+        ConfigError: There is no `data.eval`, or every run would be a control.
     """
+    found = []
     if config.data.eval is None:
         fix = "name held-out prompts, such as another split of data.train"
         message = "a proof is judged on held-out prompts, and there are none"
-        raise ConfigError([Problem(message, ("data", "eval"), suggestion=fix)])
+        found.append(Problem(message, ("data", "eval"), suggestion=fix))
+    if config.rewards.shuffle:
+        message = "every run of the proof would be a control"
+        fix = "leave it out: a proof trains a control of its own"
+        found.append(Problem(message, ("rewards", "shuffle"), suggestion=fix))
+    if found:
+        raise ConfigError(found)
 
 
 def fingerprint(rows: Sequence[Mapping[str, Any]]) -> HeldOut:

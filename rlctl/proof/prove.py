@@ -73,7 +73,7 @@ def prove(
         config = load_config(config)
     if seeds < 1:
         raise UsageError(f"a proof needs one seed or more, not {seeds}", where="--seeds")
-    plans.require_held_out(config)
+    plans.require_provable(config)
     _refuse_several_processes()
     folder = plans.place_of(config, output)
     plans.refuse_changes(folder, config, seeds_of(config, seeds))

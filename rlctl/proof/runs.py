@@ -12,6 +12,8 @@ from rlctl.training.resume import is_finished, read_record
 BASE = "base"
 """The model before training, under the name that `rlctl eval` has for it."""
 CONTROL = "control"
+SEEDS = 2**32
+"""Seeds that there are."""
 
 
 @dataclass(frozen=True)
@@ -36,7 +38,7 @@ class ProofRun:
     @property
     def is_control(self) -> bool:
         """Whether its rewards are shuffled."""
-        return self.config.rewards.shuffle
+        return self.name == CONTROL
 
     @property
     def finished(self) -> bool:
@@ -51,8 +53,8 @@ class ProofRun:
 
 
 def seeds_of(config: Config, count: int) -> list[int]:
-    """`run.seed` and those that follow it."""
-    return [config.run.seed + i for i in range(count)]
+    """`run.seed` and those that follow it; after the largest comes 0."""
+    return [(config.run.seed + i) % SEEDS for i in range(count)]
 
 
 def runs_of(config: Config, seeds: Sequence[int], folder: Path) -> list[ProofRun]:

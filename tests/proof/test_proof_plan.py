@@ -130,12 +130,21 @@ def test_a_folder_of_something_else(config, tmp_path):
         plans.refuse_changes(tmp_path / "other" / "thesis.tex", config(), [42])
 
 
-def test_held_out_prompts_are_needed(config):
-    plans.require_held_out(config())
+def test_a_config_must_be_provable(config):
+    plans.require_provable(config())
+    with pytest.raises(ConfigError, match=r"rewards\.shuffle: every run of the proof would be a control"):
+        plans.require_provable(config(rewards={"shuffle": True}))
     with pytest.raises(ConfigError, match=r"data\.eval: a proof is judged on held-out prompts"):
-        plans.require_held_out(config(data={"eval": None}))
+        plans.require_provable(config(data={"eval": None}))
     with pytest.raises(DataError, match="two held-out prompts or more, and there is 1"):
         plans.fingerprint(ROWS[:1])
+
+
+def test_conditions_of_eval_pass_stay_the_same(config, tmp_path):
+    passing = config(eval={"pass": {"python": ">=0.5"}, "metric": "greedy_pass"})
+    (tmp_path / "passing").mkdir()
+    plans.fix(tmp_path / "passing", planned(passing))
+    plans.refuse_changes(tmp_path / "passing", passing, [42, 43])
 
 
 def test_a_fingerprint_is_of_prompts_columns_and_order():
