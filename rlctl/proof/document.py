@@ -14,7 +14,6 @@ from rlctl.proof.measured import Measured, mean
 from rlctl.proof.runs import BASE, CONTROL, ProofRun
 from rlctl.proof.verdict import Verdict, effect, minus
 from rlctl.proof.wording import about_control, basis, detectable, headline, limits
-from rlctl.training.resume import read_record
 
 PAGE, FILE = "proof.html", "proof.json"
 OTHER_METRICS = ("completion_length", "truncated_fraction", "repetition_fraction", "kl_div", "entropy")
@@ -68,7 +67,7 @@ def build(
         **words,
         "detectable": detectable(document),
         "limits": limits(config, len(trained)),
-        "alarms": [{"run": one.label, **notice} for one in runs for notice in _notices(one.folder)],
+        "alarms": [{"run": one.label, **notice} for one in runs for notice in one.record.get("watch") or []],
         "examples": examples(metric, measured[BASE], models),
         "rule_of_examples": rule_of_examples(metric, plan["seeds"][0]),
         "curves": {
@@ -112,16 +111,17 @@ def _seed(run: ProofRun, found: Comparison) -> dict[str, Any]:
 
 def _run(run: ProofRun) -> dict[str, Any]:
     """What a run says of itself."""
-    record = read_record(run.folder) or {}
+    record = run.record
     names = ("id", "seed", "start", "end", "resumed", "packages", "git", "hardware", "hashes")
     summary = record.get("summary", {})
     figures = {name: summary.get(name) for name in ("steps", "seconds")}
-    return {"folder": run.name, **{name: record.get(name) for name in names}, **figures}
-
-
-def _notices(folder: Path) -> list[dict[str, Any]]:
-    """What the watch said of a run."""
-    return list((read_record(folder) or {}).get("watch") or [])
+    changed = [words for one in record.get("resumed") or [] for words in one.get("changed", [])]
+    return {
+        "folder": run.name,
+        **{name: record.get(name) for name in names},
+        **figures,
+        "changed_on_the_way": changed,
+    }
 
 
 def _curves(runs: Sequence[ProofRun], name: str) -> list[dict[str, Any]]:

@@ -169,6 +169,37 @@ def refuse_changes(folder: Path, config: Config, seeds: list[int]) -> None:
             )
 
 
+def require_planned(plan: dict[str, Any], prompts: HeldOut) -> None:
+    """Raise where a model was evaluated on other prompts than the planned ones.
+
+    Raises:
+        DataError: It was: the data have changed while the proof went on.
+    """
+    if plan["prompts"] != {"count": prompts.count, "sha256": prompts.sha256}:
+        hint = f"Put them back, or {ELSEWHERE}."
+        raise DataError("the held-out prompts have changed since the plan", where="data.eval", hint=hint)
+
+
+def require_trained_as_planned(plan: dict[str, Any], run: Path, hashes: dict[str, dict[str, str]]) -> None:
+    """Raise where a run was trained with other files than the planned ones.
+
+    Args:
+        plan: The plan.
+        run: The run's folder.
+        hashes: What its `run.json` says of its model, data and reward code.
+
+    Raises:
+        DataError: It was.
+    """
+    changed = _changed_files(plan["hashes"], hashes)
+    if changed:
+        raise DataError(
+            f"trained with other files than planned ({', '.join(changed)})",
+            where=str(run),
+            hint=f"Put them back and remove this folder, to train it again, or {ELSEWHERE}.",
+        )
+
+
 def read(folder: Path) -> dict[str, Any] | None:
     """The plan that a proof's folder holds; None where there is none.
 
@@ -230,8 +261,14 @@ def _other_changes(known: dict[str, Any], plan: dict[str, Any]) -> list[str]:
     if prompts and known.get("prompts") != prompts:
         before = known.get("prompts", {}).get("count")
         found.append(f"data.eval: the held-out prompts have changed ({before} then, {prompts['count']} now)")
+    return [*found, *_changed_files(known.get("hashes", {}), plan["hashes"])]
+
+
+def _changed_files(before: dict[str, Any], after: dict[str, Any]) -> list[str]:
+    """Files of model, data and reward code whose content is not what it was, in words."""
+    found = []
     for what in ("model", "data", "rewards"):
-        old, new = known.get("hashes", {}).get(what, {}), plan["hashes"][what]
+        old, new = before.get(what, {}), after.get(what, {})
         changed = [Path(file).name for file in {**old, **new} if old.get(file) != new.get(file)]
         found += [f"{what}: {name} has changed" for name in changed]
     return found

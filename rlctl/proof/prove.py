@@ -106,10 +106,11 @@ class _Work:
             new = plans.read(self.folder) is None
             plan = plans.fix(self.folder, plans.make_plan(self.config, self.seeds, prompts))
             self._say_plan(plan, new=new)
-            found = {BASE: self._measure(BASE, BASE, "base model", None)}
+            found = {BASE: self._measure(plan, BASE, BASE, "base model", None)}
             for run in self.runs:
                 self._train(run)
-                found[run.name] = self._measure(run.name, str(run.folder), run.label, run.identity)
+                plans.require_trained_as_planned(plan, run.folder, run.hashes)
+                found[run.name] = self._measure(plan, run.name, str(run.folder), run.label, run.identity)
             return self._conclude(plan, found)
 
     def _look_at_rewards(self) -> None:
@@ -160,13 +161,15 @@ class _Work:
             train(run.config, resume=resume, console=self.console, stop=self.stop)
         _let_go()
 
-    def _measure(self, name: str, checkpoint: str, label: str, identity: str | None) -> Measured:
+    def _measure(
+        self, plan: dict[str, Any], name: str, checkpoint: str, label: str, identity: str | None
+    ) -> Measured:
         """Evaluate a model on the held-out prompts, unless that was done; say what came out."""
         folder = self.folder / kept.FOLDER / name
         found = kept.read(folder, identity)
         if found is None:
             with self._step(label):
-                found = self._evaluate(checkpoint, folder, label)
+                found = self._evaluate(plan, checkpoint, folder, label)
                 kept.keep(found, identity)
             _let_go()
         metric = self.config.eval.metric
@@ -180,7 +183,7 @@ class _Work:
         self._say(f"{label}: {metric} {value:.3f} on held-out prompts")
         return found
 
-    def _evaluate(self, checkpoint: str, folder: Path, label: str) -> Measured:
+    def _evaluate(self, plan: dict[str, Any], checkpoint: str, folder: Path, label: str) -> Measured:
         from rlctl.evaluation.audience import Audience
         from rlctl.evaluation.evaluate import evaluate
 
@@ -193,6 +196,7 @@ class _Work:
             audience = Audience(progress=progress, poll=self.stop.check)
             done = evaluate(self.config, [checkpoint], output=folder, audience=audience)
         figures = done.figures[checkpoint]
+        plans.require_planned(plan, plans.fingerprint(figures.prompts))
         names = [*figures.metrics(), *documents.OTHER_METRICS]
         return Measured(folder, figures.as_dict(), {name: figures.per_prompt(name) for name in names})
 

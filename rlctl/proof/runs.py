@@ -46,10 +46,19 @@ class ProofRun:
         return is_finished(self.folder, self.config)
 
     @property
+    def record(self) -> dict[str, Any]:
+        """Its `run.json`; empty where it was not begun."""
+        return (read_record(self.folder) if self.folder.is_dir() else None) or {}
+
+    @property
     def identity(self) -> str | None:
         """What tells this run from another of the same name; None where it was not begun."""
-        record = read_record(self.folder) if self.folder.is_dir() else None
-        return None if record is None else record.get("id")
+        return self.record.get("id")
+
+    @property
+    def hashes(self) -> dict[str, dict[str, str]]:
+        """Of the model, data and reward code that it was trained with."""
+        return self.record.get("hashes", {})
 
 
 def seeds_of(config: Config, count: int) -> list[int]:

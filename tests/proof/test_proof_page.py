@@ -57,7 +57,8 @@ def document():
         },
         "config": {"run": {"name": NASTY}},
     }
-    run = {"folder": "seed-42", "steps": 100, "seconds": 31.4, "start": "2030-01-01", "resumed": None}
+    run = {"folder": "seed-42", "steps": 100, "seconds": 31.4, "start": "2030-01-01", "resumed": [{}]}
+    run["changed_on_the_way"] = ["threads 1 → 2"]
     points = [
         {"run": name, "kind": kind, "step": step, "value": 0.1 * step}
         for name, kind in (("seed-42", "trained"), ("seed-43", "trained"), ("control", "control"))
@@ -168,7 +169,7 @@ def test_the_page_says_what_was_found(document):
         "SHA-256 cdcd",
         "eval.jsonl efef",
         "2 cores, 1 thread, H200",
-        "100 steps, 31 s",
+        "100 steps, 31 s, begun 2030-01-01, taken up again 1 time; not the same since then: threads 1 → 2",
         "seed 42, step 50",
     ):
         assert words in text

@@ -105,6 +105,17 @@ def test_other_files_are_refused(config, folder, tmp_path):
     assert "rewards: mine.py has changed" in str(caught.value)
 
 
+def test_a_run_that_was_trained_with_other_files(config, folder, tmp_path):
+    plan = plans.read(folder)
+    plans.require_trained_as_planned(plan, tmp_path, plan["hashes"])
+    other = {**plan["hashes"], "rewards": dict.fromkeys(plan["hashes"]["rewards"], "00")}
+    with pytest.raises(DataError, match=r"other files than planned \(rewards: mine\.py has changed\)"):
+        plans.require_trained_as_planned(plan, tmp_path, other)
+    plans.require_planned(plan, plans.fingerprint(ROWS))
+    with pytest.raises(DataError, match="the held-out prompts have changed since the plan"):
+        plans.require_planned(plan, plans.fingerprint(ROWS[::-1]))
+
+
 def test_another_version_is_refused(config, folder, monkeypatch):
     monkeypatch.setattr(plans, "__version__", "99.0")
     with pytest.raises(UsageError, match=r'rlctl: ".*" in the plan, and now "99.0"'):
