@@ -158,7 +158,7 @@ class Watch:
         signs = [one.text for one in symptoms(self._course)]
         text += f"; meanwhile {', '.join(signs)}." if signs else "."
         self.parted = text
-        text += f" {ADVICE} and {self.metric} does not."
+        text += f" {ADVICE} and the held-out {self.metric} does not."
         return self._say(Notice(now.step, "metric_fell", "alarm", text), {"fell": -(found.difference or 0.0)})
 
     def _flat(self, now: Look, first: Look) -> list[Notice] | None:
@@ -170,9 +170,7 @@ class Watch:
         if gain.difference is None or gain.difference > most or _gains(now, first, most) >= self._level:
             return None
         text = f"{self._reward()}, and {self._course_of(first, now)} ({_interval(gain)}) has hardly moved. "
-        text += (
-            f"{ADVICE} and {self.metric} does not see, or choose an eval.metric that shows what is learnt."
-        )
+        text += f"{ADVICE} and the held-out {self.metric} does not see, or choose an eval.metric that does."
         size = (reward[1] - reward[0]) / (spread[0] or 1.0)
         return self._say(Notice(now.step, "metric_flat", "warning", text), {"flat": size})
 

@@ -41,7 +41,7 @@ def test_reward_up_and_metric_down_is_an_alarm_with_its_figures() -> None:
         "training reward 0.15 → 0.90, held-out correct 0.50 → 0.20 (−0.30, 95 % interval −0.30 to −0.30): "
         "they part; meanwhile completions 3.00 → 9.00 tokens. "
         "Read the newest completions in logs/completions.jsonl for what the training reward pays for and "
-        "correct does not."
+        "the held-out correct does not."
     )
     assert watch.parted is not None
     assert watch.notices == [notice]

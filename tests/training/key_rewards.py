@@ -46,5 +46,9 @@ async def together(completion: str) -> float:
     return float(most)
 
 
+def growing(completions: list[str], trainer_state: Any, **columns: Any) -> list[float]:
+    return [trainer_state.global_step + 0.1 * i for i in range(len(completions))]
+
+
 def same_prompt(completions: list[str], prompts: list[Any], **columns: Any) -> list[float]:
     return [float(prompt == "twin") for prompt in prompts]

@@ -103,6 +103,18 @@ REFERENCE = {"algorithm": {"beta": 0.5}}
 ENTROPY = trl(use_adaptive_entropy=True, entropy_coef=0.1, entropy_coef_delta=0.05, entropy_target=6.9)
 FOLLOWING = merged(REFERENCE, trl(sync_ref_model=True, ref_model_sync_steps=2, ref_model_mixup_alpha=0.5))
 EVALUATED = {"data": {"eval": {"path": "train.jsonl", "limit": 2}}, "training": {"eval_steps": 2}}
+BEST = merged(EVALUATED, {"training": {"eval_steps": 1, "save_total_limit": 1}})
+PATIENCE = merged(
+    EVALUATED,
+    {"eval": {"patience": 1, "metric": "valid_fraction"}, "training": {"eval_steps": 2, "logging_steps": 3}},
+)
+"""Every completion is valid from the start, so no evaluation is a new best: the run ends after two steps."""
+WATCHED = {
+    "data": {"eval": {"path": "train.jsonl", "limit": 6}},
+    "eval": {"rewards": {"components": [{"type": "length", "unit": "characters", "weight": -1.0}]}},
+    "training": {"max_steps": 15, "eval_steps": 5, "logging_steps": 1},
+}
+"""What is paid for in training is a loss on held-out prompts: the watch has something to say."""
 LONG = {
     "data": {"eval": {"path": "train.jsonl", "limit": 6}},
     "eval": {"num_samples": 16},
@@ -143,6 +155,13 @@ CASES = {
     "reward that remembers": Case(merged(EVALUATED, reward("Novelty")), after=2, where="scored"),
     "reward that draws lots": Case(reward("lucky"), after=2, saved=2),
     "reward that draws lots, evaluated": Case(merged(EVALUATED, reward("lucky")), after=2, saved=2),
+    "a new best, then killed": Case(BEST, after=3, saved=3),
+    "a new best, put down": Case(BEST, after=3, where="scored"),
+    "patience runs out after a stop": Case(PATIENCE, after=1),
+    "patience runs out after a kill": Case(PATIENCE, after=1, saved=1),
+    "patience has run out": Case(PATIENCE, after=2, where="final", saved=2),
+    "watch, killed between evaluations": Case(WATCHED, after=11, saved=10),
+    "watch, put down in an evaluation": Case(WATCHED, after=10, where="evaluated"),
     "final model": Case(after=5, where="final", saved=5),
     "last evaluation": Case(EVALUATED, after=5, where="evaluated"),
     "last evaluation in bfloat16": Case(
@@ -259,6 +278,11 @@ def interrupt(patch: pytest.MonkeyPatch, case: Case, stop: StopSignals) -> None:
         before(*places[case.where])
 
 
+def watched(run: Path) -> Any:
+    """What the watch has said."""
+    return json.loads((run / "run.json").read_text())["watch"]
+
+
 def newest(run: Path) -> int:
     return max(int(path.name.partition("-")[2]) for path in (run / "checkpoints").glob("checkpoint-*"))
 
@@ -305,7 +329,12 @@ def test_taken_up_it_is_the_run_that_never_stopped(
     assert newest(stopped) == (case.saved or case.after)
     assert train(place, run, model, every, resume=True) == stopped
     assert learnt(straight[key], model)
-    assert differences(straight[key], stopped) == []
+    found = differences(straight[key], stopped)
+    if case.changes == PATIENCE:  # whether it was saved before the last evaluation, or after it, is all one
+        evaluated = tuple(f"last checkpoint: state-0.pt['{part}']" for part in ("progress", "watch"))
+        found = [one for one in found if not one.startswith(evaluated)]
+    assert found == []
+    assert watched(straight[key]) == watched(stopped)
     shutil.rmtree(stopped)
 
 

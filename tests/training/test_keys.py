@@ -197,6 +197,50 @@ def held_out(look: Callable[[list[int]], Any]) -> Observe:
     return observe
 
 
+def judged(*keys: str) -> Observe:
+    """What `rlctl eval` finds of completions that are there already: worth 2, 0.5, 1 and 0."""
+
+    def observe(data: dict[str, Any], at: Places) -> Any:
+        texts = [("a", "2"), ("a", "0.5"), ("b", "1"), ("b", "0")]
+        rows = [{"prompt": one, "completion": text, "other": f"kind {one}"} for one, text in texts]
+        file = write_rows(at.folder / "completions.jsonl", rows)
+        config = config_from_dict(data)
+        found: Any = rlctl.evaluate(config, completions=str(file)).as_dict()["checkpoints"]["completions"]
+        for key in keys:
+            found = (found or {}).get(key)
+        return found
+
+    return observe
+
+
+def values(data: dict[str, Any], at: Places) -> Any:
+    """What the watch and comparisons go by, prompt by prompt."""
+    config = config_from_dict(data)
+    model = AutoModelForCausalLM.from_pretrained(config.model.path, dtype=torch.float32)
+    rows = [{"prompt": text} for text in PROMPTS]
+    with Scorer(config.eval_rewards) as scorer:
+        return evaluate(model, load_tokenizer(config.model), rows, scorer, config, step=0).values
+
+
+def benchmarks(data: dict[str, Any], at: Places) -> str:
+    """What becomes of a request for benchmarks that cannot be run."""
+    with pytest.raises(rlctl.errors.RlctlError) as caught:
+        rlctl.evaluate(config_from_dict(data), ["base"], benchmarks=True)
+    return str(caught.value)
+
+
+def measures_kl(data: dict[str, Any], at: Places) -> bool:
+    config = config_from_dict(data)
+    found = rlctl.evaluate(config, ["base"]).as_dict()
+    return found["checkpoints"]["base"]["kl"] is not None
+
+
+def ended(run: Path) -> Any:
+    """Steps that were done, and what the watch has said."""
+    record = json.loads((run / "run.json").read_text())
+    return record["summary"]["steps"], [one["kind"] for one in record.get("watch", [])]
+
+
 def tracker(owner: str, key: str, name: str) -> Observe:
     """What a tracker is started with; none of these is installed with rlctl."""
 
@@ -329,6 +373,24 @@ def weighted(at: Places) -> list[dict[str, Any]]:
     return [{**first, "weight": 3.0}, second]
 
 
+def growing(at: Places) -> dict[str, Any]:
+    """A reward that rises, whatever the model does, while held-out completions are worth the same."""
+    same = part("python", function="ten")["rewards"]
+    return {
+        **part("python", function="growing"),
+        "data": {
+            "eval": {
+                "path": str(
+                    write_rows(at.folder / "many.jsonl", [{"prompt": f"prompt {i}"} for i in range(60)])
+                )
+            }
+        },
+        "generation": {"max_completion_length": 1},
+        "eval": {"rewards": same},
+        "training": {"max_steps": 20, "prompts_per_step": 1},
+    }
+
+
 BUILT_IN = {"path": "builtin:arithmetic", "args": {"size": 64}}
 SOURCE: dict[str, tuple[Any, dict[str, Any] | None]] = {
     "path": (other_rows, None),
@@ -457,6 +519,14 @@ CASES: dict[str, Case] = {
     # evaluation and trackers
     "eval.num_samples": Case(2, held_out(sum), 3 * len(PROMPTS), TEN),
     "eval.batch_size": Case(2, held_out(list), [2] * 6, TEN),
+    "eval.rewards": Case(part("python", function="ten")["rewards"], judged("reward", "mean"), 10.0),
+    "eval.pass": Case({"python": ">=0.5"}, judged("pass_at", "1"), (2 / 2 + 1 / 2) / 2),
+    "eval.group_by": Case("other", lambda data, at: list(judged("groups")(data, at) or ()), ["other"]),
+    "eval.metric": Case("valid_fraction", values, [1.0] * len(PROMPTS), TEN),
+    "eval.patience": Case(1, trained(ended), (1, []), merged(TEN, {"training": {"eval_steps": 1}})),
+    "eval.watch": Case("off", trained(ended), (20, []), growing),
+    "eval.kl": Case(False, measures_kl, False, TEN),
+    "eval.lm_eval": Case({"tasks": ["no_such_task"]}, benchmarks),
     "tracking.report_to": Case(["tensorboard"], trained(lambda run: len([*run.rglob("events*")])), 1, TEN),
     "tracking.project": Case("mine", tracker("WandBTracker", "place", "wandb"), ("mine",)),
     "tracking.entity": Case("us", tracker("WandBTracker", "entity", "wandb"), "us"),
@@ -570,8 +640,8 @@ def keys(cls: type[Section], path: str = "") -> Iterator[str]:
         listed = place.only("list")
         inside = [*place.classes(), *(place_of(listed.items).classes() if listed else ())]
         for inner in dict.fromkeys(inside):
-            if key == "eval.rewards":
-                continue  # the keys of `rewards`, which have their lines
+            if key in ("eval.rewards", "eval.lm_eval"):
+                continue  # the keys of `rewards`, which have their lines; those of the harness: test_lm_eval
             yield from keys(inner, f"{key}.{choices_of(inner, 'type')[0]}" if len(inside) > 1 else key)
 
 
