@@ -181,7 +181,7 @@ def export(
         str,
         typer.Argument(
             metavar="RUN",
-            help="A run's folder, or RUN@STEP for one of its checkpoints.",
+            help="A run's folder, or RUN@STEP or RUN@best for one of its checkpoints.",
             show_default=False,
         ),
     ],

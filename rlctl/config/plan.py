@@ -84,7 +84,9 @@ class Plan:
             lines.append(f"held-out evaluation: {_steps(self.evaluations)}")
         if self.checkpoints:
             kept = _kept(self.save_total_limit, evaluated=bool(self.evaluations))
-            lines.append(f"checkpoints: {_steps(self.checkpoints)}{kept}")
+            between = {*self.evaluations} - {0, *self.checkpoints}
+            best = ", and after an evaluation that is the best so far" if between else ""
+            lines.append(f"checkpoints: {_steps(self.checkpoints)}{best}{kept}")
         return lines
 
     def _geometry(self) -> str:

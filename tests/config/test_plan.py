@@ -72,6 +72,8 @@ def test_evaluations_and_checkpoints():
     plan = make_plan(config(max_steps=100, eval_steps=40, save_steps=50, data=held_out))
     assert plan.evaluations == (0, 40, 80, 100)
     assert plan.checkpoints == (50, 100)
+    best = "checkpoints: after steps 50, 100, and after an evaluation that is the best so far, 3 stay: "
+    assert f"{best}the newest and the best" in plan.describe()
     plan = make_plan(config(max_steps=100, eval_steps=None, save_steps=None, data=held_out))
     assert plan.evaluations == (0, 100)
     assert plan.checkpoints == ()
