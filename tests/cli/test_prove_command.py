@@ -18,6 +18,7 @@ QUICK = [
     ),
     *("--set", "training.save_steps=null", "--set", "training.prompts_per_step=2"),
     *("--set", "data.eval.limit=4", "--set", "eval.num_samples=1"),
+    *("--set", "rewards.components=[{name: correct, type: exact_match}]", "--set", "rewards.tests=[]"),
 ]
 
 
