@@ -1,5 +1,6 @@
 """Keeps the docs honest: YAML loads, code runs, links lead somewhere; commands, keys and metrics exist."""
 
+import inspect
 import json
 import re
 import sys
@@ -20,6 +21,7 @@ from rlctl.config.config import Config
 from rlctl.config.load import config_from_dict, load_config
 from rlctl.config.schema import keys
 from rlctl.errors import EXIT_CONFIG, ConfigError
+from rlctl.evaluation.figures import GREEDY, Figures
 from rlctl.rewards.calls import RewardCall
 
 ROOT = Path(__file__).parents[2]
@@ -73,8 +75,12 @@ def test_complete_yaml_loads(text: str, folder: Path) -> None:
 
 BASE: dict[str, Any] = {
     "model": {"path": "builtin:tiny-math"},
-    "data": {"train": {"path": "builtin:arithmetic"}, "max_length": 512},
-    "rewards": {"components": [{"type": "exact_match"}]},
+    "data": {
+        "train": {"path": "builtin:arithmetic"},
+        "eval": {"path": "builtin:arithmetic", "split": "test"},
+        "max_length": 512,
+    },
+    "rewards": {"components": [{"name": "correct", "type": "exact_match"}]},
     "generation": {"max_completion_length": 8},
     "algorithm": {"type": "grpo"},
 }
@@ -200,6 +206,8 @@ def metric_names() -> set[str]:
     found = set(re.findall(r'"((?:train|val|time|perf)/[a-z0-9_]+)"', text))
     batch = (ROOT / "rlctl" / "rewards" / "statistics.py").read_text(encoding="utf-8")
     found |= {f"train/{word}" for word in re.findall(r'"(reward|reward_std|dead_group_fraction)"', batch)}
+    found |= {f"val/{word}" for word in re.findall(r'"([a-z_]+)"', inspect.getsource(Figures.for_logs))}
+    found |= {f"val/{name}" for name in ("pass_at_1", "majority", *GREEDY, "valid_fraction")}
     return found | {f"train/{outcome}_fraction" for outcome in ("invalid", "not_applicable", "failed")}
 
 
