@@ -114,7 +114,7 @@ def _path(key: str) -> Path | None:
         name, index = found.groups()
         steps.append(int(name or index) if index or re.fullmatch(r"[0-9]{1,6}", name) else name)
         end = found.end()
-    return tuple(steps) if steps and end == len(key) else None
+    return tuple(steps) if steps and end == len(key) and key.isprintable() else None
 
 
 def _is_condition(text: str) -> bool:

@@ -19,7 +19,11 @@ from rlctl.registry import REWARDS
 VALID: dict[str, Any] = {
     "run": {"name": "fuzz", "seed": 1},
     "model": {"path": "builtin:tiny-math", "lora": {"r": 4, "target_modules": ["q_proj"]}},
-    "data": {"train": [{"path": "builtin:arithmetic", "args": {"size": 64}}], "max_length": 64},
+    "data": {
+        "train": [{"path": "builtin:arithmetic", "args": {"size": 64}}],
+        "eval": [{"path": "builtin:arithmetic", "split": "test"}],
+        "max_length": 64,
+    },
     "rewards": {
         "components": [
             {"type": "exact_match", "name": "correct"},
@@ -36,6 +40,14 @@ VALID: dict[str, Any] = {
     "generation": {"max_completion_length": 16},
     "algorithm": {"type": "grpo", "trl": {"delta": 2.0}},
     "training": {"max_steps": 3, "learning_rate": 1e-4},
+    "eval": {
+        "num_samples": 2,
+        "rewards": {"components": [{"type": "math_answer"}, {"type": "repetition", "weight": -1.0}]},
+        "pass": {"math_answer": ">=1", "reward": ">0"},
+        "group_by": ["carry"],
+        "metric": "majority",
+        "lm_eval": {"tasks": ["gsm8k"]},
+    },
     "tracking": {"report_to": ["tensorboard"], "tags": ["a"]},
 }
 FAST = settings(max_examples=100, deadline=None, suppress_health_check=list(HealthCheck), derandomize=True)

@@ -170,6 +170,7 @@ def test_the_last_override_wins(sound: Path) -> None:
         ("training.max_steps", "not KEY=VALUE; write e.g. `--set training.max_steps=10`"),
         ("=3", "'' is no key"),
         ("a..b=3", "'a..b' is no key"),
+        ("a\nb=3", "is no key"),
         ("training.max_steps=[1", "the `[` opened here is not closed"),
         ("training.learning_rate=.inf", ".inf is not a finite number"),
         ("model.path=./nowhere", "no such file or folder"),
