@@ -278,5 +278,5 @@ def _interval(found: Comparison, among: int = 1) -> str:
     if found.low is None or found.high is None:
         return f"{text} on each of {found.n} prompts"
     plain, wide = (float(stdtrit(found.n - 1, 1 - 0.025 / count)) for count in (1, among))
-    half = (found.high - found.low) / 2 * wide / plain
-    return f"{text}, 95 % interval {number(difference - half)} to {number(difference + half)}"
+    low, high = (difference + (end - difference) * wide / plain for end in (found.low, found.high))
+    return f"{text}, 95 % interval {number(low)} to {number(high)}"

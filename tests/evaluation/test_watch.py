@@ -237,8 +237,8 @@ def test_false_and_true_alarms(truth: Any, low: float, high: float) -> None:
 @pytest.mark.parametrize("prompts", [10, 20, 50, 200])
 @pytest.mark.parametrize("truth", [unchanged, better])
 def test_false_alarms_of_a_whole_run(truth: Any, prompts: int, samples: int) -> None:
-    """At most 5 %; with 600 runs, 7 % would be found in more than 5 % with 97 % probability."""
-    assert alarms(truth, prompts, samples, runs=600) <= 0.05
+    """At most 5 %; of 300 runs, a true 8 % would give more than that with 97 % probability."""
+    assert alarms(truth, prompts, samples, runs=300) <= 0.05
 
 
 @pytest.mark.full
