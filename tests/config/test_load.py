@@ -170,7 +170,6 @@ def test_the_last_override_wins(sound: Path) -> None:
         ("training.max_steps", "not KEY=VALUE; write e.g. `--set training.max_steps=10`"),
         ("=3", "'' is no key"),
         ("a..b=3", "'a..b' is no key"),
-        ("a\nb=3", "is no key"),
         ("training.max_steps=[1", "the `[` opened here is not closed"),
         ("training.learning_rate=.inf", ".inf is not a finite number"),
         ("model.path=./nowhere", "no such file or folder"),
@@ -180,6 +179,11 @@ def test_problems_of_an_override_are_placed_there(sound: Path, override: str, sa
     (found,) = problems(sound, override)
     assert found.startswith(f"--set {override}: ")
     assert said in found
+
+
+def test_a_key_of_an_override_is_one_line(sound: Path) -> None:
+    (found,) = problems(sound, "a\nb=3")
+    assert found.startswith("--set a\\nb=3: 'a\\nb' is no key")
 
 
 def test_an_override_heals_the_file(sound: Path) -> None:
