@@ -94,9 +94,9 @@ def test_coverage_with_many_prompts(name: str) -> None:
 @pytest.mark.full
 @pytest.mark.parametrize("name", means())
 def test_coverage_everywhere(name: str) -> None:
-    """The band that docs/explanation/statistics.md states, over 4,000 repeats."""
+    """The band that docs/explanation/statistics.md states, over 2,000 repeats."""
     for size, most in ((20, 0.985), (100, 0.98), (500, 0.97)):
-        share = covered("mean", means()[name], size, repeats=4000, seed=1)
+        share = covered("mean", means()[name], size, repeats=2000, seed=1)
         assert share >= 0.92, size
         # Values that are all the same and have no bounds get no interval, which counts as covered.
         assert share <= most or name.startswith("reward with penalty, 0.9 right, 1"), size
