@@ -70,7 +70,7 @@ class Summary:
                 rows.append([label(name), figure(self.before, name), figure(self.after, name)])
         if self.training:
             first, last = self.training["first_tenth"], self.training["last_tenth"]
-            rows.append(["training reward, first and last tenth", f"{first:.3f}", f"{last:.3f}"])
+            rows.append(["training reward, first, last tenth", f"{first:.3f}", f"{last:.3f}"])
         return rows
 
     def show(self, view: View) -> None:
