@@ -37,10 +37,15 @@ class Progress:
         scored = [(value, -step) for step in among if (value := self.value(step)) is not None]
         return -max(scored)[1] if scored else None
 
-    def without_a_best(self) -> int:
-        """Evaluations since the best one."""
+    def stalled(self, patience: int | None) -> str | None:
+        """That so many evaluations have passed since the best one, in words; None where they have not."""
         best = self.best()
-        return sum(best is None or one["step"] > best for one in self.evaluations)
+        since = sum(best is None or one["step"] > best for one in self.evaluations)
+        if patience is None or since < patience:
+            return None
+        value = f"{self.value(best):.3g} at step {best}" if best is not None else "none at all"
+        times = f"{since} evaluation{'s' * (since != 1)}"
+        return f"no better {self.metric} in {times}, as eval.patience has it; the best is {value}"
 
     def state_dict(self) -> dict[str, Any]:
         """Both lists."""

@@ -125,7 +125,7 @@ def out_of_patience(folder: Path, config: Config) -> bool:
     progress = Progress(config.eval.metric)
     try:
         progress.evaluations = json.loads(file.read_text(encoding="utf-8"))["evaluations"]
-        return progress.without_a_best() >= config.eval.patience
+        return progress.stalled(config.eval.patience) is not None
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise CheckpointError(f"cannot be read ({error})", where=str(file)) from error
 
@@ -140,6 +140,12 @@ def summary_of(folder: Path) -> dict[str, Any]:
 def describe(found: list[Change]) -> list[str]:
     """Changes in words: `training.max_steps 100 → 200`."""
     return [f"{dotted(path)} {in_words(old)} → {in_words(new)}" for path, old, new in found]
+
+
+def inexact(entry: dict[str, Any]) -> str:
+    """What to say of an entry of `resumed` with changes."""
+    words = ", ".join(entry["changed"])
+    return f"going on after step {entry['step']}, no longer exactly as without a stop: {words}"
 
 
 def in_words(value: Any) -> str:

@@ -203,7 +203,7 @@ class Run:
         if self.point is None:
             self.tell("no checkpoint yet: starting at step 0")
         elif changed:
-            self._news = _inexact(entry)
+            self._news = going_on.inexact(entry)
         else:
             self.tell(f"going on after step {step}")
 
@@ -265,13 +265,7 @@ class Run:
     @property
     def stalled(self) -> str | None:
         """Why training ends early, in words; None where it does not."""
-        patience, since = self.config.eval.patience, self.progress.without_a_best()
-        if patience is None or since < patience:
-            return None
-        best = self.progress.best()
-        value = f"{self.progress.value(best):.3g} at step {best}" if best is not None else "none at all"
-        times = f"{since} evaluation{'s' * (since != 1)}"
-        return f"no better {self.progress.metric} in {times}, as eval.patience has it; the best is {value}"
+        return self.progress.stalled(self.config.eval.patience)
 
     def end_early(self) -> None:
         """No further step: save where it is to go on from, should it be given more patience."""
@@ -402,11 +396,6 @@ class Run:
             return full
         message = f"cannot write here ({error.strerror})"
         return UsageError(message, where=str(error.filename or self.path), hint=ELSEWHERE)
-
-
-def _inexact(entry: dict[str, Any]) -> str:
-    words = ", ".join(entry["changed"])
-    return f"going on after step {entry['step']}, no longer exactly as without a stop: {words}"
 
 
 def _near(path: Path) -> str:

@@ -158,6 +158,12 @@ def test_the_best_is_by_held_out_reward_and_the_first_of_equals() -> None:
     assert progress.best([2, 4, 6, 8]) == 4
     assert progress.best([2, 6]) == 6
     assert progress.best([8]) is None
+    assert progress.best() == 0, "the model before training"
+    assert [progress.stalled(patience) for patience in (None, 5)] == [None, None]
+    assert progress.stalled(4) == (
+        "no better reward in 4 evaluations, as eval.patience has it; the best is 9 at step 0"
+    )
+    assert Progress("pass_at_1").stalled(1) is None, "no evaluation"
 
 
 def test_a_final_folder_that_cannot_take_its_place_leaves_the_former(tmp_path: Path) -> None:
