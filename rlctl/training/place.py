@@ -7,6 +7,7 @@ from filelock import FileLock, Timeout
 
 from rlctl.config.config import Config
 from rlctl.errors import UsageError
+from rlctl.registry import did_you_mean
 
 ELSEWHERE = "Choose another folder: --output-dir DIR, or run.output_dir."
 LOCK = ".lock"
@@ -76,3 +77,10 @@ def lock(path: Path) -> FileLock:
             hint="Wait until it ends, or stop it (it saves and ends with SIGTERM).",
         ) from None
     return held
+
+
+def near(path: Path) -> str:
+    """A run beside this one whose name may be meant, as a remark; empty where there is none."""
+    names = [one.name for one in path.parent.glob("*/")] if path.parent.is_dir() else []
+    hint = did_you_mean(path.name, names)
+    return f" ({hint})" if hint else ""

@@ -17,12 +17,19 @@ from filelock import FileLock
 from rlctl.config.config import Config
 from rlctl.config.dump import to_yaml
 from rlctl.errors import CheckpointError, RlctlError, Stopped, TrainingError, UsageError
-from rlctl.registry import did_you_mean
 from rlctl.training import resume as going_on
 from rlctl.training.checkpoints import Checkpoint, Checkpoints, replace_text, sync, write_json
 from rlctl.training.faults import disk_full, explain, in_words
 from rlctl.training.logs import RunLogs
-from rlctl.training.place import ELSEWHERE, folder_of, lock, name_taken, refuse_existing, refuse_unwritable
+from rlctl.training.place import (
+    ELSEWHERE,
+    folder_of,
+    lock,
+    name_taken,
+    near,
+    refuse_existing,
+    refuse_unwritable,
+)
 from rlctl.training.progress import Progress
 from rlctl.training.provenance import differences, now, process, provenance
 from rlctl.training.saver import Saver
@@ -92,7 +99,7 @@ class Run:
             return None
         if not self.path.is_dir():
             refuse_unwritable(self.path)
-            self.tell(f"no run {self.path.name!r} yet: starting at step 0{_near(self.path)}")
+            self.tell(f"no run {self.path.name!r} yet: starting at step 0{near(self.path)}")
             return None
         try:
             self._lock = lock(self.path)
@@ -396,9 +403,3 @@ class Run:
             return full
         message = f"cannot write here ({error.strerror})"
         return UsageError(message, where=str(error.filename or self.path), hint=ELSEWHERE)
-
-
-def _near(path: Path) -> str:
-    names = [one.name for one in path.parent.glob("*/")] if path.parent.is_dir() else []
-    hint = did_you_mean(path.name, names)
-    return f" ({hint})" if hint else ""
