@@ -7,7 +7,6 @@ end of every step, and leaves a status in `run.json`. Only the main process writ
 import shutil
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 from uuid import uuid4
@@ -17,19 +16,11 @@ from filelock import FileLock
 from rlctl.config.config import Config
 from rlctl.config.dump import to_yaml
 from rlctl.errors import CheckpointError, RlctlError, Stopped, TrainingError, UsageError
+from rlctl.training import place
 from rlctl.training import resume as going_on
 from rlctl.training.checkpoints import Checkpoint, Checkpoints, replace_text, sync, write_json
 from rlctl.training.faults import disk_full, explain, in_words
 from rlctl.training.logs import RunLogs
-from rlctl.training.place import (
-    ELSEWHERE,
-    folder_of,
-    lock,
-    name_taken,
-    near,
-    refuse_existing,
-    refuse_unwritable,
-)
 from rlctl.training.progress import Progress
 from rlctl.training.provenance import differences, now, process, provenance
 from rlctl.training.saver import Saver
@@ -68,7 +59,7 @@ class Run:
         self.main = self.together.main
         self.stop = stop or StopSignals()
         self.tell = tell
-        self.path = folder_of(config)
+        self.path = place.folder_of(config)
         self.final = self.path / "final"
         self.logs = RunLogs(self.path / "logs", main=self.main)
         self.progress = Progress(config.eval.metric)
@@ -95,14 +86,14 @@ class Run:
 
     def _open(self) -> Checkpoint | None:
         if not self._resume:
-            refuse_existing(self.config)
+            place.refuse_existing(self.config)
             return None
         if not self.path.is_dir():
-            refuse_unwritable(self.path)
-            self.tell(f"no run {self.path.name!r} yet: starting at step 0{near(self.path)}")
+            place.refuse_unwritable(self.path)
+            self.tell(f"no run {self.path.name!r} yet: starting at step 0{place.near(self.path)}")
             return None
         try:
-            self._lock = lock(self.path)
+            self._lock = place.lock(self.path)
             return self._find_point()
         except OSError as error:
             raise self._unwritable(error) from error
@@ -166,10 +157,10 @@ class Run:
                 self.path.parent.mkdir(parents=True, exist_ok=True)
                 self.path.mkdir()  # of two runs that start together with one name, one gets the folder
                 made = True
-                self._lock = lock(self.path)
+                self._lock = place.lock(self.path)
             self._write_start({**provenance(self.config), "id": uuid4().hex, "start": now(), **record})
         except FileExistsError:
-            raise name_taken(self.path) from None
+            raise place.name_taken(self.path) from None
         except OSError as error:
             if made:
                 shutil.rmtree(self.path, ignore_errors=True)
@@ -402,4 +393,4 @@ class Run:
         if disk_full(error) and (full := explain(error, self.config)):
             return full
         message = f"cannot write here ({error.strerror})"
-        return UsageError(message, where=str(error.filename or self.path), hint=ELSEWHERE)
+        return UsageError(message, where=str(error.filename or self.path), hint=place.ELSEWHERE)
