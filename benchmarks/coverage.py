@@ -174,9 +174,9 @@ def covered(kind: str, population: Population, prompts: int, repeats: int = REPE
     """
     import numpy as np
 
-    from rlctl.evaluation.estimates import mean_interval
-    from rlctl.evaluation.paired import compare
-    from rlctl.evaluation.seeds import across_seeds
+    from rlctl.statistics.estimates import mean_interval
+    from rlctl.statistics.paired import compare
+    from rlctl.statistics.seeds import across_seeds
 
     rng, hits = np.random.default_rng(seed), 0
     for _ in range(repeats):

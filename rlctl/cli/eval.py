@@ -12,17 +12,21 @@ if TYPE_CHECKING:
     from rich.console import Console
 
     from rlctl.evaluation.audience import Audience
-    from rlctl.evaluation.estimates import Estimate
     from rlctl.evaluation.figures import Figures
     from rlctl.evaluation.result import Evaluation, NamedComparison
+    from rlctl.statistics.estimates import Estimate
 
 EXPORTS = ("lm-eval",)
-LABELS = {
-    "valid_fraction": "valid",
-    "greedy_reward": "reward, greedy",
-    "greedy_pass": "pass, greedy",
-    "majority": "majority vote",
+PLAIN = {
+    "completion_length": "{:.1f}",
+    "truncated_fraction": "{:.1%}",
+    "distinct_fraction": "{:.1%}",
+    "repetition_fraction": "{:.1%}",
+    "kl_div": "{:.3f}",
+    "entropy": "{:.3f}",
+    "failed_fraction": "{:.1%}",
 }
+"""Figures without an interval, and how they are written."""
 MOST_PASSES = 4
 """Rows of pass@k in the table; the JSON has all."""
 
@@ -138,20 +142,15 @@ def _table(screen: "Console", title: str, figures: dict[str, "Figures"]) -> None
 
 def _rows(figures: dict[str, "Figures"]) -> Iterator[tuple[str, list[str]]]:
     """Label and one cell per checkpoint."""
+    from rlctl.evaluation.labels import label
+
     shown = list(figures.values())
-    names = dict.fromkeys(name for one in shown for name in _few(one.metrics()))
-    for name in names:
-        label = LABELS.get(name, name.replace("pass_at_", "pass@"))
-        yield label, [_cell(one.estimate(name)) if name in one.metrics() else "–" for one in shown]
-    yield "tokens", [_number(one.mean("completion_length"), "{:.1f}") for one in shown]
-    yield "truncated", [_number(one.mean("truncated_fraction"), "{:.1%}") for one in shown]
-    yield "distinct", [_number(one.distinct, "{:.1%}") for one in shown]
-    yield "repetition", [_number(one.mean("repetition_fraction"), "{:.1%}") for one in shown]
-    yield "KL from base", [_number(one.mean("kl_div"), "{:.3f}") for one in shown]
-    yield "entropy", [_number(one.mean("entropy"), "{:.3f}") for one in shown]
-    failed = [one.mean("failed_fraction") for one in shown]
-    if any(failed):
-        yield "not scored", [_number(one, "{:.1%}") for one in failed]
+    for name in dict.fromkeys(name for one in shown for name in _few(one.metrics())):
+        yield label(name), [_cell(one.estimate(name)) if name in one.metrics() else "–" for one in shown]
+    for name, form in PLAIN.items():
+        values = [one.mean(name) for one in shown]
+        if name != "failed_fraction" or any(values):
+            yield label(name), [_number(value, form) for value in values]
 
 
 def _few(metrics: list[str]) -> list[str]:

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from rlctl.evaluation.paired import Comparison, compare, holm
+from rlctl.statistics.paired import Comparison, compare, holm
 
 Document = tuple[str, int, str]
 """Task, place in its data, and hash of the content: what two checkpoints must share to be paired."""

@@ -9,11 +9,11 @@ from statistics import fmean
 from typing import Any
 
 from rlctl.config.config import Config
-from rlctl.evaluation.estimates import Estimate, mean_interval
 from rlctl.evaluation.judge import Judge
-from rlctl.evaluation.pass_at_k import pass_at_k
 from rlctl.evaluation.repetition import repetition
 from rlctl.evaluation.samples import Sample
+from rlctl.statistics.estimates import Estimate, mean_interval
+from rlctl.statistics.pass_at_k import pass_at_k
 
 Value = float | None
 GREEDY = ("greedy_reward", "greedy_pass")
@@ -75,8 +75,9 @@ class Figures:
         Raises:
             KeyError: There is no such metric.
         """
-        if metric == "majority":
-            return [_known([_majority(group)]) for group in self._sampled]
+        if metric in ("majority", "distinct_fraction"):
+            of_group = _majority if metric == "majority" else _distinct
+            return [_known([of_group(group)]) for group in self._sampled]
         if metric.startswith("pass_at_"):
             k = int(metric.removeprefix("pass_at_"))
             return [_known([_pass_at(group, k)]) for group in self._sampled]
@@ -121,16 +122,8 @@ class Figures:
         return Judge(self.config).knows_answers
 
     def mean(self, metric: str) -> Value:
-        """A metric's mean over prompts."""
+        """A figure's mean over prompts."""
         return _mean(_known(self.per_prompt(metric)))
-
-    @cached_property
-    def distinct(self) -> Value:
-        """Mean over prompts of different completions per sampled completion; None below two samples."""
-        shares = [
-            len({one.drawn.text for one in group}) / len(group) for group in self._sampled if len(group) > 1
-        ]
-        return _mean(shares)
 
     def for_logs(self) -> dict[str, float]:
         """`val/…` → value, as training logs them; what does not exist is left out."""
@@ -145,7 +138,7 @@ class Figures:
                 name: self.mean(name)
                 for name in ("failed_fraction", "completion_length", "truncated_fraction")
             },
-            "distinct_fraction": self.distinct,
+            "distinct_fraction": self.mean("distinct_fraction"),
             "repetition_fraction": self.mean("repetition_fraction"),
             "kl_div": self.mean("kl_div"),
         }
@@ -181,7 +174,7 @@ class Figures:
             "valid_fraction": self.mean("valid_fraction"),
             "mean_tokens": self.mean("completion_length"),
             "truncated_fraction": self.mean("truncated_fraction"),
-            "distinct_fraction": self.distinct,
+            "distinct_fraction": self.mean("distinct_fraction"),
             "repetition_fraction": self.mean("repetition_fraction"),
             "kl": _none_or_dict(self.estimate("kl_div")),
             "entropy": self.mean("entropy"),
@@ -215,6 +208,11 @@ def _pass_at(group: Sequence[Sample], k: int) -> Value:
     """pass@k of one prompt; None where fewer than k of its completions could be judged."""
     judged = [one.passed for one in group if one.passed is not None]
     return pass_at_k(len(judged), sum(judged), k) if len(judged) >= k else None
+
+
+def _distinct(group: Sequence[Sample]) -> Value:
+    """Different texts per completion of a prompt; None below two."""
+    return len({one.drawn.text for one in group}) / len(group) if len(group) > 1 else None
 
 
 def _majority(group: Sequence[Sample]) -> Value:

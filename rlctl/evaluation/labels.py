@@ -1,4 +1,4 @@
-"""The figures of held-out evaluations as a person reads them in a run's logs, summary and model card."""
+"""The figures of evaluations as a person reads them: in tables, a run's logs and the model card."""
 
 from collections.abc import Iterable, Mapping
 from typing import Any
@@ -14,6 +14,7 @@ LABELS = {
     "failed_fraction": "could not be scored",
     "completion_length": "tokens per completion",
     "truncated_fraction": "truncated",
+    "distinct_fraction": "distinct",
     "repetition_fraction": "repetition",
     "kl_div": "KL from the base",
 }

@@ -10,8 +10,8 @@ from typing import Any
 from rlctl.config.config import Config
 from rlctl.errors import CheckpointError, UsageError
 from rlctl.evaluation.figures import Figures
-from rlctl.evaluation.paired import Comparison, compare, holm
-from rlctl.training.checkpoints import replace_text, write_json
+from rlctl.files import replace_text, write_json
+from rlctl.statistics.paired import Comparison, compare, holm
 
 RESULTS, SAMPLES, DOCUMENTS = "results.json", "samples.jsonl", "benchmarks.jsonl"
 

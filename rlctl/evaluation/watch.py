@@ -10,9 +10,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any, Literal
 
-from rlctl.evaluation.paired import Comparison, compare
 from rlctl.evaluation.symptoms import READ, number, symptoms
 from rlctl.evaluation.trend import Course
+from rlctl.statistics.paired import Comparison, compare
 
 ERROR = 0.05
 """Chance that a run of any length whose metric never falls is said to part."""

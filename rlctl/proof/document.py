@@ -6,7 +6,6 @@ from pathlib import Path
 from typing import Any
 
 from rlctl.config.config import Config
-from rlctl.evaluation.paired import Comparison
 from rlctl.proof.charts import thinned
 from rlctl.proof.examples import examples
 from rlctl.proof.examples import rule as rule_of_examples
@@ -14,6 +13,7 @@ from rlctl.proof.measured import Measured, mean
 from rlctl.proof.runs import BASE, CONTROL, ProofRun
 from rlctl.proof.verdict import Verdict, effect, minus
 from rlctl.proof.wording import about_control, basis, detectable, headline, limits
+from rlctl.statistics.paired import Comparison
 
 PAGE, FILE = "proof.html", "proof.json"
 OTHER_METRICS = ("completion_length", "truncated_fraction", "repetition_fraction", "kl_div", "entropy")

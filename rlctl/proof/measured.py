@@ -10,7 +10,7 @@ from pathlib import Path
 from statistics import fmean
 from typing import Any
 
-from rlctl.training.checkpoints import write_json
+from rlctl.files import write_json
 
 Row = dict[str, Any]
 """A completion with its scores, as a line of `samples.jsonl` has it."""

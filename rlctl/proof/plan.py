@@ -14,8 +14,8 @@ from rlctl import __version__
 from rlctl.config.config import Config
 from rlctl.config.load import config_from_dict
 from rlctl.errors import CheckpointError, ConfigError, DataError, Problem, UsageError
+from rlctl.files import write_json
 from rlctl.proof import verdict
-from rlctl.training.checkpoints import write_json
 from rlctl.training.place import LOCK
 from rlctl.training.provenance import data_hashes, model_hashes, now, reward_hashes
 from rlctl.training.resume import changes, in_words

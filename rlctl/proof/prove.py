@@ -14,6 +14,7 @@ from rich.console import Console
 from rlctl.config.config import Config
 from rlctl.config.load import load_config
 from rlctl.errors import RewardError, Stopped, UsageError
+from rlctl.files import replace_text, write_json
 from rlctl.proof import document as documents
 from rlctl.proof import measured as kept
 from rlctl.proof import plan as plans
@@ -21,7 +22,6 @@ from rlctl.proof.measured import Measured
 from rlctl.proof.page import render
 from rlctl.proof.runs import BASE, ProofRun, runs_of, seeds_of
 from rlctl.proof.verdict import judge
-from rlctl.training.checkpoints import replace_text, write_json
 from rlctl.training.place import lock, refuse_unwritable
 from rlctl.training.provenance import provenance
 from rlctl.training.stopping import StopSignals

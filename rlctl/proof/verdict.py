@@ -10,9 +10,9 @@ from math import comb
 from statistics import fmean
 from typing import Any, Literal
 
-from rlctl.evaluation.estimates import LEVEL
-from rlctl.evaluation.paired import Comparison, compare
-from rlctl.evaluation.seeds import SeedsEstimate, across_seeds
+from rlctl.statistics.estimates import LEVEL
+from rlctl.statistics.paired import Comparison, compare
+from rlctl.statistics.seeds import SeedsEstimate, across_seeds
 
 Word = Literal["improved", "no evidence", "worse"]
 Values = Sequence[float | None]

@@ -7,7 +7,7 @@ file, and renamed into place. What a kill or a full disk leaves behind never bea
 import json
 import os
 import shutil
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -16,12 +16,12 @@ from typing import Any
 
 from xxhash import xxh3_128
 
+from rlctl.files import THREADS, sync
+
 MANIFEST = "checkpoint.json"
 UNFINISHED = ".unfinished"
 """Folder beside the checkpoints where they are written, and where they go before they are removed."""
 CHUNK = 2**20
-THREADS = 8
-"""Files that are forced to the disk at a time, which the disk then does as one."""
 
 _MASK = os.umask(0o077)
 os.umask(_MASK)
@@ -100,7 +100,7 @@ class Checkpoints:
         for file in files:
             file.chmod(READABLE)
         with ThreadPoolExecutor(THREADS) as pool:
-            synced = [pool.submit(_sync, file) for file in files]
+            synced = [pool.submit(sync, [file]) for file in files]
             found = list(pool.map(_describe, files))
             for done in synced:
                 done.result()
@@ -234,52 +234,6 @@ def complete_or_absent(folder: Path, *, main: bool = True) -> Iterator[Path]:
         if main:
             shutil.rmtree(unfinished, ignore_errors=True)
             shutil.rmtree(former, ignore_errors=True)
-
-
-def sync(paths: Iterable[Path]) -> None:
-    """Force files and folders to the disk.
-
-    Raises:
-        OSError: The disk did not take them.
-    """
-    all_paths = list(paths)
-    if len(all_paths) == 1:
-        _sync(all_paths[0])
-        return
-    with ThreadPoolExecutor(THREADS) as pool:
-        for done in [pool.submit(_sync, path) for path in all_paths]:
-            done.result()
-
-
-def _sync(path: Path) -> None:
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
-
-
-def write_json(path: Path, content: dict[str, Any], *, synced: bool = False) -> None:
-    """Replace a file with this JSON; see `replace_text`."""
-    text = json.dumps(content, indent=2, ensure_ascii=False, allow_nan=False) + "\n"
-    replace_text(path, text, synced=synced)
-
-
-def replace_text(path: Path, text: str, *, synced: bool = False) -> None:
-    """Write to a temporary neighbour, then rename it into place: readers see the old text or the new.
-
-    Args:
-        path: The file.
-        text: What it is to hold.
-        synced: Whether that must outlast a loss of power.
-    """
-    temporary = path.with_name(f".{path.name}.tmp")
-    temporary.write_text(text, encoding="utf-8")
-    if synced:
-        sync([temporary])
-    temporary.replace(path)
-    if synced:
-        sync([path.parent])
 
 
 def _sealed(manifest: dict[str, Any]) -> str:

@@ -7,7 +7,7 @@ import shutil
 from pathlib import Path
 from typing import Any
 
-from rlctl.training.checkpoints import sync, write_json
+from rlctl.files import sync, write_json
 from rlctl.training.provenance import now
 
 GROWING = ("metrics.jsonl", "completions.jsonl", "training_log.txt")

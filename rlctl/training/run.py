@@ -16,9 +16,10 @@ from filelock import FileLock
 from rlctl.config.config import Config
 from rlctl.config.dump import to_yaml
 from rlctl.errors import CheckpointError, RlctlError, Stopped, TrainingError, UsageError
+from rlctl.files import replace_text, sync, write_json
 from rlctl.training import place
 from rlctl.training import resume as going_on
-from rlctl.training.checkpoints import Checkpoint, Checkpoints, replace_text, sync, write_json
+from rlctl.training.checkpoints import Checkpoint, Checkpoints
 from rlctl.training.faults import disk_full, explain, in_words
 from rlctl.training.logs import RunLogs
 from rlctl.training.progress import Progress

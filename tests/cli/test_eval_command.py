@@ -24,9 +24,10 @@ def test_in_an_empty_folder_it_takes_the_quickstart(rlctl, here):
     lines = ran.out.splitlines()
     assert lines[0] == "10 prompts × 2 samples; mean and 95 % interval"
     assert lines[1].split() == ["base"]
-    labels = [line[:14].strip() for line in lines]
-    for label in ("reward", "correct", "pass@1", "pass@2", "majority vote", "pass, greedy", "KL from base"):
-        assert label in labels
+    labels = [line[:21].strip() for line in lines]
+    names = ["reward, sampled", "correct", "pass@1", "pass@2", "majority vote", "pass, greedy", "valid"]
+    assert [label for label in labels if label in names] == names
+    assert "KL from the base" in labels
     folder = Path(lines[-1].removeprefix("results  "))
     assert folder.parent == here / "outputs"
     assert sorted(path.name for path in folder.iterdir()) == ["results.json", "samples.jsonl"]

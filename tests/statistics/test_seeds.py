@@ -7,8 +7,8 @@ import pytest
 from scipy import stats
 
 from benchmarks.coverage import SEEDS, covered, crossed
-from rlctl.evaluation.paired import compare
-from rlctl.evaluation.seeds import SMALLEST, SeedsEstimate, across_seeds
+from rlctl.statistics.paired import compare
+from rlctl.statistics.seeds import SMALLEST, SeedsEstimate, across_seeds
 
 
 def test_two_way_table_by_hand() -> None:

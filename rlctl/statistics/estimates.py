@@ -5,8 +5,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from rlctl.evaluation.intervals import LEVEL as LEVEL
-from rlctl.evaluation.intervals import Interval, bounded_interval, deviation, interval, moments
+from rlctl.statistics.intervals import LEVEL as LEVEL
+from rlctl.statistics.intervals import Interval, bounded_interval, deviation, interval, moments
 
 
 @dataclass(frozen=True)

@@ -5,9 +5,9 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from rlctl.evaluation.estimates import ends
-from rlctl.evaluation.intervals import LEVEL, critical, moments
-from rlctl.evaluation.paired import compare
+from rlctl.statistics.estimates import ends
+from rlctl.statistics.intervals import LEVEL, critical, moments
+from rlctl.statistics.paired import compare
 
 SMALLEST = 1e-15
 """p-values are not told apart below."""

@@ -7,7 +7,7 @@ import pytest
 from scipy import stats
 
 from benchmarks.coverage import Population, covered, pairs
-from rlctl.evaluation.paired import compare, detectable_effect, holm
+from rlctl.statistics.paired import compare, detectable_effect, holm
 
 
 def test_by_hand() -> None:

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from rlctl.evaluation.intervals import (
+from rlctl.statistics.intervals import (
     Moments,
     bounded_interval,
     constant_interval,

@@ -4,8 +4,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from rlctl.evaluation.estimates import ends
-from rlctl.evaluation.intervals import (
+from rlctl.statistics.estimates import ends
+from rlctl.statistics.intervals import (
     Interval,
     constant_interval,
     constant_p_value,

@@ -7,7 +7,7 @@ import pytest
 from scipy import stats
 
 from benchmarks.coverage import Population, covered, means, passes, penalised, ragged
-from rlctl.evaluation.estimates import Estimate, mean_interval
+from rlctl.statistics.estimates import Estimate, mean_interval
 
 
 def test_by_hand() -> None:

@@ -6,7 +6,7 @@ from math import comb
 import numpy as np
 import pytest
 
-from rlctl.evaluation.pass_at_k import pass_at_k
+from rlctl.statistics.pass_at_k import pass_at_k
 
 
 def test_two_of_five_pass() -> None:
