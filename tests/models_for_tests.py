@@ -25,10 +25,19 @@ def training_text() -> list[str]:
         with gzip.open(file, "rt", encoding="utf-8") as lines:
             rows = [json.loads(line) for line in lines]
         return [f"{row['question']}\n{row['answer']}" for row in rows[:2000]]
-    things = ["apples", "books", "coins", "eggs", "pencils", "tickets"]
+    # So many different words that the tokenizer gets all the tokens it may have, as from the real text.
+    syllables = [
+        first + vowel + last for first in "bdklmprst" for vowel in "aeiou" for last in ("n", "r", "st", "")
+    ]
+    names = [
+        syllables[i * 7 % len(syllables)].title() + syllables[i * 11 % len(syllables)] for i in range(300)
+    ]
+    things = [
+        syllables[i * 13 % len(syllables)] + syllables[i * 17 % len(syllables)] + "s" for i in range(400)
+    ]
     return [
-        f"Anna has {i % 97} {things[i % 6]} and buys {i % 13} more. How many does she have now?\n"
-        f"She has {i % 97} + {i % 13} = {i % 97 + i % 13} {things[i % 6]}.\n#### {i % 97 + i % 13}"
+        f"{names[i % 300]} has {i % 97} {things[i % 400]} and buys {i % 13} more. How many are there now?\n"
+        f"There are {i % 97} + {i % 13} = {i % 97 + i % 13} {things[i % 400]}.\n#### {i % 97 + i % 13}"
         for i in range(2000)
     ]
 
