@@ -22,7 +22,7 @@ class SeedsEstimate:
         low: Lower end of its 95 % interval; None where there can be none.
         high: Upper end of the interval.
         p_value: Two-sided, against no difference; below 0.05 exactly where the interval leaves out 0. None
-            below two prompts, and where all differences are the same but not 0.
+            below two prompts, for one seed against one run, and where all differences are the same but not 0.
         prompts: Prompts that count.
         seeds: Training seeds that count. With one, only prompts vary, and the interval says nothing about
             how another seed would have done.
@@ -46,7 +46,9 @@ class SeedsEstimate:
         }
 
 
-def across_seeds(differences: Sequence[Sequence[float | None]]) -> SeedsEstimate:
+def across_seeds(
+    differences: Sequence[Sequence[float | None]], *, against_one_run: bool = False
+) -> SeedsEstimate:
     """Mean difference with its 95 % interval where prompts and training seeds are crossed.
 
     Both are random: another set of prompts and other seeds would give another mean. Its variance is the sum
@@ -56,12 +58,18 @@ def across_seeds(differences: Sequence[Sequence[float | None]]) -> SeedsEstimate
     "Approximate Confidence Interval for Linear Functions of Means of k Populations When the Population
     Variances Are Not Equal". Satterthwaite's degrees of freedom for the sum are too many for three seeds.
 
+    Against a single run with a seed of its own, such as a control, that run's drift is in every difference,
+    and no mean over seeds takes it out. It is one more draw of what seeds do, so the part of the seeds becomes
+    MSS/P · (1/S + 1) instead of MSS/P · 1/S. One seed tells nothing of that drift: there is no interval.
+
     Seeds without any value are left out, then prompts without a value from every seed that is left. With
     one seed, only prompts are random, and the method is that of `paired.compare`.
 
     Args:
         differences: One row per training seed with the difference on each prompt, prompts in the same order;
             None where there is none.
+        against_one_run: Whether the differences are from one run that drifts as the seeds do, rather than
+            from a model that is given.
 
     Raises:
         ValueError: If the rows have different lengths.
@@ -77,7 +85,7 @@ def across_seeds(differences: Sequence[Sequence[float | None]]) -> SeedsEstimate
         [_mean(row) for row in zip(*table, strict=True)],
     )
     mean = _mean(of_prompts)
-    if prompts < 2:
+    if prompts < 2 or (seeds == 1 and against_one_run):
         return SeedsEstimate(mean, None, None, None, prompts, seeds)
     if seeds == 1:
         found = compare(of_prompts, [0.0] * prompts)
@@ -88,7 +96,7 @@ def across_seeds(differences: Sequence[Sequence[float | None]]) -> SeedsEstimate
         for value, of_seed in zip(column, of_seeds, strict=True)
     ) / ((seeds - 1) * (prompts - 1))
     by_prompt = max(0.0, moments(of_prompts).std ** 2 / prompts - rest / (seeds * prompts))
-    by_seed = moments(of_seeds).std ** 2 / seeds
+    by_seed = moments(of_seeds).std ** 2 * (1 / seeds + against_one_run)
     if by_prompt + by_seed == 0:
         return SeedsEstimate(mean, None, None, None if mean else 1.0, prompts, seeds)
 
