@@ -3,15 +3,16 @@
 import json
 from collections.abc import Sequence
 from pathlib import Path
+from statistics import fmean
 from typing import Any
 
 from rlctl.config.config import Config
 from rlctl.proof.charts import thinned
 from rlctl.proof.examples import examples
 from rlctl.proof.examples import rule as rule_of_examples
-from rlctl.proof.measured import Measured, mean
+from rlctl.proof.measured import Measured, mean, mean_of
 from rlctl.proof.runs import BASE, CONTROL, ProofRun
-from rlctl.proof.verdict import Verdict, effect, minus
+from rlctl.proof.verdict import Values, Verdict, effect, minus, only
 from rlctl.proof.wording import about_control, basis, detectable, headline, limits
 from rlctl.statistics.paired import Comparison
 
@@ -41,21 +42,25 @@ def build(
     metric = plan["metric"]
     trained = [one for one in runs if not one.is_control]
     models = [measured[one.name] for one in trained]
+    metrics = [_row(name, measured, models) for name in _names(measured[BASE])]
+    deciding = next(row for row in metrics if row["name"] == metric)
     document: dict[str, Any] = {
         "name": config.run.name,
         "verdict": verdict.word,
         "because": verdict.because,
         "metric": metric,
-        "prompts": plan["prompts"]["count"],
+        "prompts": sum(verdict.counted),
+        "prompts_without_value": len(verdict.counted) - sum(verdict.counted),
         "samples_per_prompt": plan["num_samples"],
         "seeds": plan["seeds"],
-        "base": mean(measured[BASE], metric),
-        "trained": _mean_of(models, metric),
+        "base": deciding["base"],
+        "trained": deciding["trained"],
+        "detectable_effect": verdict.detectable,
         "gain": verdict.gain.as_dict(),
         "over_control": verdict.over_control.as_dict(),
         "control": {**verdict.control.as_dict(), "improved": verdict.control_improved},
         "by_seed": [_seed(one, found) for one, found in zip(trained, verdict.by_seed, strict=True)],
-        "metrics": [_row(name, measured, models) for name in _names(measured[BASE])],
+        "metrics": metrics,
     }
     words = {
         "headline": headline(document),
@@ -86,23 +91,29 @@ def _names(base: Measured) -> list[str]:
 
 
 def _row(name: str, measured: dict[str, Measured], models: Sequence[Measured]) -> dict[str, Any]:
-    """A line of the table: a figure of the base, of the trained models, of the control, and what changed."""
-    base = measured[BASE].per_prompt[name]
-    known = [one.per_prompt[name] for one in models if name in one.per_prompt]
-    change = effect([minus(values, base) for values in known]) if known else None
+    """A line of the table: a figure of the base, of the trained models, of the control, and what changed.
+
+    All of them are of the prompts that have a value in every model.
+    """
+    everyone = [measured[BASE].per_prompt[name], measured[CONTROL].per_prompt[name]]
+    everyone += [one.per_prompt[name] for one in models]
+    counted = [None not in column for column in zip(*everyone, strict=True)]
+    base, control, *trained = (only(values, counted) for values in everyone)
     return {
         "name": name,
         "decides_nothing": name in OTHER_METRICS,
-        "base": mean(measured[BASE], name),
-        "trained": _mean_of(models, name),
-        "control": mean(measured[CONTROL], name),
-        "change": None if change is None else change.as_dict(),
+        "prompts": sum(counted),
+        "base": mean_of(base),
+        "trained": _mean_of(trained),
+        "control": mean_of(control),
+        "change": effect([minus(values, base) for values in trained]).as_dict(),
     }
 
 
-def _mean_of(models: Sequence[Measured], name: str) -> float | None:
-    values = [value for one in models if (value := mean(one, name)) is not None]
-    return sum(values) / len(values) if values else None
+def _mean_of(models: Sequence[Values]) -> float | None:
+    """The mean over models of their means, all of the same prompts."""
+    means = [value for values in models if (value := mean_of(values)) is not None]
+    return fmean(means) if means else None
 
 
 def _seed(run: ProofRun, found: Comparison) -> dict[str, Any]:

@@ -4,7 +4,7 @@ Kept in `evaluation/<model>/`, so that a proof that was stopped evaluates no mod
 """
 
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from statistics import fmean
@@ -54,8 +54,13 @@ class Measured:
 
 def mean(measured: Measured, metric: str) -> float | None:
     """The mean of a metric over the prompts that have a value."""
-    values = [value for value in measured.per_prompt.get(metric, ()) if value is not None]
-    return fmean(values) if values else None
+    return mean_of(measured.per_prompt.get(metric, ()))
+
+
+def mean_of(values: Sequence[float | None]) -> float | None:
+    """The mean of the values that there are; None where there are none."""
+    known = [value for value in values if value is not None]
+    return fmean(known) if known else None
 
 
 def read(folder: Path, identity: str | None) -> Measured | None:

@@ -180,7 +180,10 @@ class _Work:
                 where=str(folder / kept.SAMPLES),
                 hint="That file says of each completion why it was not scored.",
             )
-        self._say(f"{label}: {metric} {value:.3f} on held-out prompts")
+        values = found.per_prompt[metric]
+        known = len(values) - values.count(None)
+        some = "" if known == len(values) else f"{known:,} of {len(values):,} "
+        self._say(f"{label}: {metric} {value:.3f} on {some}held-out prompts")
         return found
 
     def _evaluate(self, plan: dict[str, Any], checkpoint: str, folder: Path, label: str) -> Measured:

@@ -1,7 +1,8 @@
 """The verdict of a proof: one rule over three differences, written into the plan before training. Pure.
 
 What counts is the difference that training made beyond the base model, over prompts and seeds, and beyond a
-control that was trained with shuffled rewards and so could learn nothing from them.
+control that was trained with shuffled rewards and so could learn nothing from them, though it drifts as any
+run does.
 """
 
 from collections.abc import Sequence
@@ -20,6 +21,8 @@ Values = Sequence[float | None]
 
 FOUND_PER_HALF_WIDTH = 1.43
 """Smallest difference found with 80 % power, in half widths of the interval: (1.96 + 0.84) / 1.96."""
+MOST_MISSING = 0.05
+"""Share of the prompts that may lack a value in some model before nothing is concluded."""
 ROUNDING = 1e-9
 """Differences of floating-point numbers that are smaller than this are none."""
 
@@ -30,7 +33,8 @@ class Effect:
 
     Args:
         estimate: The difference with its interval.
-        p_value: Of the interval; of the sign test where there can be no interval; None below two prompts.
+        p_value: Of the interval; of the sign test where all differences are equal; None below two prompts,
+            and for one seed against the control.
         sign: 1 or -1 where the difference is not 0 by that test at 5 %, else 0.
     """
 
@@ -64,6 +68,7 @@ class Verdict:
         over_control: Trained models against the control.
         control: The control against the base, paired over prompts.
         by_seed: Each trained model against the base.
+        counted: For each prompt, whether it has a value in every model. The others count nowhere.
     """
 
     word: Word
@@ -72,6 +77,13 @@ class Verdict:
     over_control: Effect
     control: Comparison
     by_seed: list[Comparison]
+    counted: list[bool]
+
+    @property
+    def detectable(self) -> float | None:
+        """About the smallest gain that would have been called improved; None where none would have been."""
+        parts = (self.gain.detectable, self.over_control.detectable)
+        return None if None in parts else max(part for part in parts if part is not None)
 
     @property
     def control_improved(self) -> bool:
@@ -86,14 +98,24 @@ class Verdict:
 def rule(metric: str, seeds: int) -> list[str]:
     """The rule in words, a sentence per line."""
     vary = "prompts and training seeds" if seeds > 1 else "prompts"
+    improved = [
+        "improved: the interval of the gain lies above 0, and so does that of the trained models minus the "
+        "control, a run with the first seed whose rewards were shuffled within each group.",
+        "The interval against the control reckons with the control's own drift, one more draw of a run: the "
+        "part of the seeds in the variance of the mean is their variance times (1/S + 1) instead of 1/S, "
+        f"S = {seeds} seeds.",
+    ]
+    if seeds == 1:
+        improved = ["improved: never. With one seed, a drift of the run cannot be told from a gain."]
     return [
         f"The gain is the mean of {metric} of the final models minus that of the base model, on the same "
         f"held-out prompts, averaged over {_count(seeds, 'seed')}.",
         f"Its {LEVEL * 100:.0f} % interval takes {vary} as random. Where all differences are equal there is "
         "no interval; then the sign test over prompts at 5 % takes its place.",
         "worse: the interval of the gain lies below 0.",
-        "improved: the interval of the gain lies above 0, and so does that of the trained models minus the "
-        "control, a run with the first seed whose rewards were shuffled within each group.",
+        *improved,
+        f"Only prompts with a value in every model count. Where more than {MOST_MISSING * 100:.0f} % of the "
+        "prompts lack one, the verdict is no evidence.",
         "no evidence: anything else.",
         "The control counts as improved where it is better than the base model, paired over prompts, and the "
         "trained models are not better than it.",
@@ -111,18 +133,31 @@ def judge(base: Values, trained: Sequence[Values], control: Values) -> Verdict:
     Raises:
         ValueError: If they are not of the same prompts.
     """
+    counted = [None not in column for column in zip(base, control, *trained, strict=True)]
+    base, control, *trained = (only(values, counted) for values in (base, control, *trained))
     gain = effect([minus(values, base) for values in trained])
-    over_control = effect([minus(values, control) for values in trained])
-    against_base = compare(control, base)
-    word, because = _decide(gain, over_control)
-    return Verdict(word, because, gain, over_control, against_base, [compare(one, base) for one in trained])
+    over_control = effect([minus(values, control) for values in trained], against_one_run=True)
+    word, because = _decide(gain, over_control, 1 - sum(counted) / max(len(counted), 1))
+    by_seed = [compare(one, base) for one in trained]
+    return Verdict(word, because, gain, over_control, compare(control, base), by_seed, counted)
 
 
-def effect(differences: Sequence[Values]) -> Effect:
-    """The mean of the differences (seeds × prompts), and whether it is other than 0."""
-    estimate = across_seeds(differences)
+def only(values: Values, counted: Sequence[bool]) -> list[float | None]:
+    """The values of the prompts that count; None for the others."""
+    return [value if counts else None for value, counts in zip(values, counted, strict=True)]
+
+
+def effect(differences: Sequence[Values], *, against_one_run: bool = False) -> Effect:
+    """The mean of the differences (seeds × prompts), and whether it is other than 0.
+
+    Args:
+        differences: A row per seed.
+        against_one_run: Whether they are from one run that drifts as the seeds do (`across_seeds`).
+    """
+    estimate = across_seeds(differences, against_one_run=against_one_run)
     p_value = estimate.p_value
-    if estimate.low is None and estimate.prompts > 1:
+    unknown_drift = against_one_run and estimate.seeds == 1
+    if estimate.low is None and estimate.prompts > 1 and not unknown_drift:
         p_value = sign_test(differences)
     return Effect(estimate, p_value, _sign_of(estimate.mean, p_value))
 
@@ -136,13 +171,20 @@ def sign_test(differences: Sequence[Values]) -> float:
     return min(1.0, 2 * sum(comb(n, k) for k in range(fewer + 1)) / 2**n)
 
 
-def _decide(gain: Effect, over_control: Effect) -> tuple[Word, str]:
+def _decide(gain: Effect, over_control: Effect, missing: float) -> tuple[Word, str]:
     if gain.p_value is None:
         return "no evidence", "fewer than two prompts have a value, so nothing can be said of chance"
+    if missing > MOST_MISSING + ROUNDING:
+        return "no evidence", (
+            f"more than {MOST_MISSING * 100:.0f} % of the prompts lack a value in some model, and which "
+            "do may depend on the training"
+        )
     if gain.sign < 0:
         return "worse", "the trained models are worse than the base model"
     if gain.sign == 0:
         return "no evidence", "the difference from the base model may be chance"
+    if over_control.p_value is None:
+        return "no evidence", "with one seed, a drift of the run cannot be told from a gain"
     if over_control.sign > 0:
         return "improved", "the trained models are better than the base model, and than the control"
     if over_control.sign < 0:

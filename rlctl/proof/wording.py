@@ -22,12 +22,13 @@ def headline(document: dict[str, Any]) -> str:
 
 def basis(document: dict[str, Any]) -> str:
     """On how much the verdict rests."""
-    seeds, prompts = len(document["seeds"]), document["prompts"]
+    seeds, prompts, missing = len(document["seeds"]), document["prompts"], document["prompts_without_value"]
     alone = " (another may come out otherwise)" if seeds == 1 else ""
-    return (
-        f"{count(seeds, 'seed')}{alone}, {count(prompts, 'held-out prompt')}, "
-        f"{count(document['samples_per_prompt'], 'sample')} of each"
-    )
+    held_out = count(prompts, "held-out prompt")
+    if missing:
+        held_out += f" with a value in every model ({missing:,} of {prompts + missing:,} lack one somewhere)"
+    samples = count(document["samples_per_prompt"], "sample")
+    return f"{count(seeds, 'seed')}{alone}, {held_out}, {samples} of each"
 
 
 def about_control(document: dict[str, Any]) -> str:
@@ -44,7 +45,7 @@ def about_control(document: dict[str, Any]) -> str:
 
 def detectable(document: dict[str, Any]) -> str | None:
     """Where nothing was found, what would have been; None elsewhere."""
-    least = document["gain"]["detectable_effect"]
+    least = document["detectable_effect"]
     if document["verdict"] != "no evidence" or least is None:
         return None
     return (
@@ -65,8 +66,6 @@ def limits(config: Config, seeds: int) -> list[str]:
         f"It speaks of {metric}, computed from {source}. What this does not measure, it does not judge.",
         "It speaks of this base model and of prompts like these held-out ones, sampled as in training; other "
         "tasks may have become worse.",
-        "There is one control. A run drifts by chance even where it learns nothing, by more than the chance "
-        "of prompts; the interval against the control does not hold how far another would have drifted.",
     ]
     if config.eval.rewards is None:
         found.insert(
@@ -77,9 +76,15 @@ def limits(config: Config, seeds: int) -> list[str]:
     if seeds == 1:
         found.append(
             "With one seed, only the prompts vary. A run drifts by chance, so one seed can look better, or "
-            "worse, without having learnt anything; three seeds or more can tell."
+            "worse, without having learnt anything: the verdict can then not be improved. Three seeds or "
+            "more can tell."
         )
-    elif seeds < 5:
+    else:
+        found.append(
+            "There is one control. The interval against it takes the control's own drift to be as large as "
+            "that of the seeds."
+        )
+    if 1 < seeds < 5:
         found.append(
             f"How much training varies is estimated from {seeds} seeds only; the interval allows for that."
         )

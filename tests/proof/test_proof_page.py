@@ -73,6 +73,8 @@ def document():
         "because": "the trained models are better than the base model, and than the control",
         "metric": "reward",
         "prompts": 20,
+        "prompts_without_value": 0,
+        "detectable_effect": 0.071,
         "samples_per_prompt": 4,
         "seeds": [42, 43],
         "base": 0.4,
@@ -84,12 +86,13 @@ def document():
         "metrics": [
             {
                 "name": "reward",
+                "prompts": 20,
                 "base": 0.4,
                 "trained": 0.9,
                 "control": 0.42,
                 "change": found(0.5, 0.45, 0.55),
             },
-            {"name": NASTY, "base": None, "trained": None, "control": None, "change": None},
+            {"name": NASTY, "prompts": 0, "base": None, "trained": None, "control": None, "change": None},
         ],
         "headline": "Improved: better.",
         "basis": "2 seeds",
@@ -234,6 +237,10 @@ def test_figures_in_words(document):
         "(reward 0.400 → 0.900, +0.500 [+0.450, +0.550], p < 0.001)."
     )
     assert basis(document) == "2 seeds, 20 held-out prompts, 4 samples of each"
+    assert basis({**document, "prompts": 19, "prompts_without_value": 1}) == (
+        "2 seeds, 19 held-out prompts with a value in every model (1 of 20 lack one somewhere), "
+        "4 samples of each"
+    )
     assert "did not improve as they did: +0.020 [−0.010, +0.050] from the base model" in about_control(
         document
     )

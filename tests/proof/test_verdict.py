@@ -1,8 +1,12 @@
 """The rule of the verdict on numbers made by hand, every branch of it."""
 
+import math
+
+import numpy as np
 import pytest
 
 from rlctl.proof.verdict import effect, judge, rule, sign_test
+from rlctl.statistics.seeds import across_seeds
 
 PROMPTS = 20
 BASE = [0.2] * PROMPTS
@@ -75,10 +79,63 @@ def test_a_control_that_gains_less_does_not_hide_an_improvement():
     assert (found.word, found.control_improved) == ("improved", False)
 
 
-def test_one_seed():
-    found = judge(BASE, [around(0.7)], around(0.2))
+def test_one_seed_cannot_tell_a_drift_from_a_gain():
+    found = judge(BASE, [around(0.7)], around(0.2, 0.5))
+    assert (found.word, found.gain.sign) == ("no evidence", 1)
+    assert found.because == "with one seed, a drift of the run cannot be told from a gain"
+    assert found.over_control.estimate.mean == pytest.approx(0.5)
+    assert (found.over_control.estimate.low, found.over_control.p_value) == (None, None)
+    assert found.detectable is None  # no gain, however large, would be called one
+    assert judge(BASE, [around(-0.3)], around(0.2)).word == "worse"
+
+
+def test_one_seed_with_equal_differences_either():
+    assert judge([0.0] * 8, [[1.0] * 8], [0.0] * 8).word == "no evidence"
+
+
+def test_the_control_is_one_more_draw_of_a_run():
+    # Three seeds 0.4, 0.5 and 0.6 above the control on all of 20 prompts but for a part that adds up to 0 and
+    # is the same in each: variance of seeds 0.01, times 1/3 + 1. Of prompts: 0.01·20/19 over 20.
+    differences = [around(mean) for mean in (0.4, 0.5, 0.6)]
+    found = across_seeds(differences, against_one_run=True)
+    half = math.sqrt(4.30265**2 * 0.01 * 4 / 3 + 2.09302**2 * 0.01 / 19)
+    assert (found.low, found.high) == pytest.approx((0.5 - half, 0.5 + half), abs=1e-5)
+    given = across_seeds(differences)
+    half = math.sqrt(4.30265**2 * 0.01 / 3 + 2.09302**2 * 0.01 / 19)
+    assert (given.low, given.high) == pytest.approx((0.5 - half, 0.5 + half), abs=1e-5)
+
+
+def test_seeds_that_drift_say_nothing_against_a_control_that_may():
+    # seeds gain 0.4, 0.5 and 0.6, the control 0.1: by the seeds' drift alone 0.4 ± 0.25, with its own ± 0.50
+    found = judge(BASE, [around(0.6), around(0.7), around(0.8)], around(0.3))
+    assert (found.gain.sign, found.over_control.sign, found.word) == (1, 0, "no evidence")
+    assert found.detectable == pytest.approx(1.43 * 0.49683, rel=1e-3)
+
+
+@pytest.mark.parametrize("seeds", [3, 5, 10])
+def test_training_that_gains_whatever_the_reward_is_rarely_called_improved(seeds):
+    """Every run gains 0.2 and drifts by 0.05. 400 proofs at 2.5 %: 10, and 20 is three deviations more."""
+    rng = np.random.default_rng(seeds)
+
+    def run():
+        return rng.normal(0.2 + rng.normal(0, 0.05), 0.3, 30).tolist()
+
+    base = [0.0] * 30
+    words = [judge(base, [run() for _ in range(seeds)], run()).word for _ in range(400)]
+    assert words.count("improved") <= 20
+
+
+def test_the_quickstart_is_still_improved():
+    """Its figures: seeds 0.514, 0.519 and 0.525 above the base, and the control 0.036."""
+    rng = np.random.default_rng(0)
+
+    def run(gain):
+        noise = rng.normal(0, 0.3, 200)
+        return (gain + noise - noise.mean()).tolist()
+
+    found = judge([0.0] * 200, [run(0.514), run(0.519), run(0.525)], run(0.036))
+    assert found.over_control.estimate.mean == pytest.approx(0.4833, abs=1e-4)
     assert found.word == "improved"
-    assert found.gain.estimate.seeds == 1
 
 
 @pytest.mark.parametrize(("prompts", "word"), [(5, "no evidence"), (6, "improved")])
@@ -109,11 +166,28 @@ def test_sign_test_by_hand():
     assert sign_test([[0.0, 0.0]]) == 1.0
 
 
-def test_prompts_without_a_value_are_left_out():
-    some = [None, *around(0.7)[1:]]
-    found = judge(BASE, [some, around(0.7, 0.5)], around(0.2))
-    assert found.gain.estimate.prompts == PROMPTS - 1
-    assert found.over_control.estimate.prompts == PROMPTS - 1
+def lacking(values, *prompts):
+    return [None if i in prompts else value for i, value in enumerate(values)]
+
+
+def test_prompts_without_a_value_in_some_model_count_nowhere():
+    """One of 20 is 5 %: still judged. Only the control lacks it, and the gain leaves it out too."""
+    found = judge(BASE, [around(0.7), around(0.7, 0.5)], lacking(around(0.2), 3))
+    assert found.counted == [i != 3 for i in range(PROMPTS)]
+    assert found.gain.estimate.prompts == found.over_control.estimate.prompts == PROMPTS - 1
+    assert {one.wins + one.ties + one.losses for one in found.by_seed} == {PROMPTS - 1}
+    assert found.word == "improved"
+
+
+def test_more_than_5_percent_without_a_value():
+    """Two different prompts of 20, one in each seed."""
+    models = [lacking(around(0.7), 3), lacking(around(0.7, 0.5), 4)]
+    found = judge(BASE, models, around(0.2))
+    assert (found.word, found.gain.sign) == ("no evidence", 1)
+    assert found.because.startswith("more than 5 % of the prompts lack a value in some model")
+    assert sum(found.counted) == 18
+    worse = judge(BASE, [lacking(around(-0.7), 3), lacking(around(-0.7, 0.5), 4)], around(0.2))
+    assert worse.word == "no evidence"
 
 
 @pytest.mark.parametrize("values", [[None, None, None], [0.5, None, None]])
@@ -134,3 +208,6 @@ def test_the_rule_names_the_metric_and_what_varies():
     assert "3 seeds" in rule("reward", 3)[0]
     assert "prompts and training seeds as random" in rule("reward", 3)[1]
     assert "takes prompts as random" in rule("reward", 1)[1]
+    assert "improved: never" in "".join(rule("reward", 1))
+    assert "(1/S + 1)" in "".join(rule("reward", 3))
+    assert "more than 5 %" in "".join(rule("reward", 3))
