@@ -14,7 +14,6 @@ if TYPE_CHECKING:
     from rlctl.evaluation.audience import Audience
     from rlctl.evaluation.figures import Figures
     from rlctl.evaluation.result import Evaluation, NamedComparison
-    from rlctl.statistics.estimates import Estimate
 
 EXPORTS = ("lm-eval",)
 PLAIN = {
@@ -146,7 +145,7 @@ def _rows(figures: dict[str, "Figures"]) -> Iterator[tuple[str, list[str]]]:
 
     shown = list(figures.values())
     for name in dict.fromkeys(name for one in shown for name in _few(one.metrics())):
-        yield label(name), [_cell(one.estimate(name)) if name in one.metrics() else "–" for one in shown]
+        yield label(name), [_cell(one, name) for one in shown]
     for name, form in PLAIN.items():
         values = [one.mean(name) for one in shown]
         if name != "failed_fraction" or any(values):
@@ -162,12 +161,17 @@ def _few(metrics: list[str]) -> list[str]:
     return [name for name in metrics if (name not in passes or name in kept) and name not in alone]
 
 
-def _cell(estimate: "Estimate") -> str:
+def _cell(figures: "Figures", metric: str) -> str:
+    """A mean with its interval; n where it is not over all prompts."""
+    if metric not in figures.metrics():
+        return "–"
+    estimate = figures.estimate(metric)
     if estimate.mean is None:
         return "–"
+    some = f" (n = {estimate.n:,})" if estimate.n < len(figures.prompts) else ""
     if estimate.low is None or estimate.high is None:
-        return f"{estimate.mean:.3f}"
-    return f"{estimate.mean:.3f} [{estimate.low:.3f}, {estimate.high:.3f}]"
+        return f"{estimate.mean:.3f}{some}"
+    return f"{estimate.mean:.3f} [{estimate.low:.3f}, {estimate.high:.3f}]{some}"
 
 
 def _number(value: float | None, form: str) -> str:
@@ -189,7 +193,7 @@ def _groups(screen: "Console", column: str, found: "Evaluation") -> None:
     parts = {name: one.by(column) for name, one in found.figures.items()}
     for value in dict.fromkeys(value for part in parts.values() for value in part):
         some = [part[value] for part in parts.values() if value in part]
-        cells = [_cell(part[value].estimate(metric)) if value in part else "–" for part in parts.values()]
+        cells = [_cell(part[value], metric) if value in part else "–" for part in parts.values()]
         table.add_row(Text(value), str(len(some[0].prompts)), *cells)
     screen.print(table)
 
@@ -204,21 +208,20 @@ def describe(one: "NamedComparison") -> list[str]:
     p_value = "" if found.p_value is None else f", {_p(found.p_value)}"
     adjusted = one.p_adjusted is not None and one.p_adjusted != found.p_value
     several = f" ({_p(one.p_adjusted or 0)} adjusted for the number of comparisons)" if adjusted else ""
-    lines.append(f"  difference {found.difference:+.3f}{interval}{p_value}{several}: {verdict(one)}")
+    lines.append(f"  difference {found.difference:+.3f}{interval}{p_value}{several}: {_verdict(one)}")
     lines.append(f"  better on {found.wins:,} prompts, the same on {found.ties:,}, worse on {found.losses:,}")
     if found.detectable_effect is not None:
-        lines.append(
-            f"  smallest true difference that as many prompts find four times out of five: "
-            f"{found.detectable_effect:.3f}"
-        )
+        lines.append(f"  detectable effect (80 % power at 5 %): {found.detectable_effect:.3f}")
     return lines
 
 
-def verdict(one: "NamedComparison") -> str:
-    """Better, worse, or no evidence of a difference, at 5 % over all comparisons."""
-    if one.p_adjusted is None or one.p_adjusted >= 0.05 or not one.found.difference:
-        return "no evidence of a difference"
-    return "better" if one.found.difference > 0 else "worse"
+def _verdict(one: "NamedComparison") -> str:
+    if one.verdict == "not judged":
+        return (
+            f"not judged, {one.left_out:.0%} of the completions have no {one.metric} "
+            "(`reward` and `pass_at_1` count invalid ones too)"
+        )
+    return "no evidence of a difference" if one.verdict == "no evidence" else one.verdict
 
 
 def _p(value: float) -> str:

@@ -65,6 +65,7 @@ OWNED: dict[str, str] = {
 
 GENERATION_OWNED: dict[str, str] = {
     "cache_implementation": "algorithm.trl.cache_implementation",
+    "do_sample": "generation.temperature",
     "max_length": "generation.max_completion_length",
     "max_new_tokens": "generation.max_completion_length",
     "min_p": "generation.min_p",

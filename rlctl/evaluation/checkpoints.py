@@ -6,9 +6,10 @@ from pathlib import Path
 
 from rlctl.config.config import Config
 from rlctl.config.model import Model
-from rlctl.errors import UsageError
+from rlctl.errors import CheckpointError, UsageError
 from rlctl.models.resolve import is_adapter, resolve
 from rlctl.models.trained import find_run
+from rlctl.registry import closest
 from rlctl.training.place import folder_of
 
 BASE = "base"
@@ -49,13 +50,26 @@ def find_checkpoint(name: str, config: Config) -> Checkpoint:
     plain = config.model.model_copy(update={"lora": None})
     if name == BASE:
         return Checkpoint(name, plain)
+    if not Path(name).exists() and (not name or closest(name, [BASE])):
+        raise CheckpointError(f"no checkpoint {name!r}", where="--checkpoint", hint="did you mean 'base'?")
     folder = None
     if _is_of_a_run(name, config):
         found = find_run(name)
         folder, source = found.folder, str(found.weights)
     else:
         source = resolve(name)
-    return Checkpoint(name, plain.model_copy(update={"path": source, "revision": None}), folder)
+    section = plain.model_copy(update={"path": source, "revision": _revision(source, plain)})
+    return Checkpoint(name, section, folder)
+
+
+def _revision(source: str, base: Model) -> str | None:
+    """The revision to load: an adapter's base model comes in one, a folder of weights in none."""
+    from rlctl.models.adapters import base_of, revision_of
+
+    if not is_adapter(source):
+        return None
+    same = base_of(source) == resolve(base.path)
+    return revision_of(source, base.revision if same else None)
 
 
 def _is_of_a_run(name: str, config: Config) -> bool:
@@ -86,6 +100,14 @@ def default_name(config: Config) -> str:
         return str(folder)
 
 
+def unfinished(config: Config) -> str:
+    """Words about the config's own run where it has checkpoints and no final model; else empty."""
+    folder = folder_of(config)
+    if (folder / "final").is_dir() or not any((folder / "checkpoints").glob("checkpoint-*")):
+        return ""
+    return f" (the run {config.run.name} has no final model; its checkpoints are {folder}@STEP and @best)"
+
+
 def starts_from(checkpoint: Checkpoint, base: Model) -> bool:
     """Whether a checkpoint is an adapter over exactly the base model, so that both are in memory at once."""
     from rlctl.models.adapters import base_of
@@ -93,7 +115,8 @@ def starts_from(checkpoint: Checkpoint, base: Model) -> bool:
     if not is_adapter(checkpoint.model.path):
         return False
     source = resolve(base.path)
-    return not is_adapter(source) and base_of(checkpoint.model.path) == source
+    same = base_of(checkpoint.model.path) == source and checkpoint.model.revision == base.revision
+    return same and not is_adapter(source)
 
 
 def refuse_itself(names: Iterable[str], against: Iterable[str]) -> None:

@@ -8,8 +8,11 @@ from typing import Any
 import torch
 from torch.nn.functional import log_softmax
 
-TOKENS_AT_ONCE = 4096
-"""Tokens of one forward pass: two distributions over the vocabulary are held for each."""
+TOKENS_AT_ONCE = 8192
+"""Tokens of one forward pass at most."""
+LOGITS_AT_ONCE = 2**26
+"""Numbers in the logits of one forward pass at most, so fewer tokens with a large vocabulary. Half a dozen
+arrays of this size are held at a time, in float32."""
 
 
 @dataclass(frozen=True)
@@ -59,29 +62,34 @@ def divergences(
         (i for i in range(len(completions)) if completions[i]),
         key=lambda i: len(prompts[i]) + len(completions[i]),
     )
+    lengths = [len(prompt) + len(completion) for prompt, completion in zip(prompts, completions, strict=True)]
+    at_once = min(TOKENS_AT_ONCE, max(1, LOGITS_AT_ONCE // vocabulary(policy)))
     with torch.no_grad(), _evaluating(policy):
-        for chosen in _batches(order, [len(p) + len(c) for p, c in zip(prompts, completions, strict=True)]):
-            rows = [[*prompts[i], *completions[i]] for i in chosen]
-            batch = _padded(rows, pad, policy.device)
-            ours = log_softmax(policy(**batch).logits.float() / temperature, dim=-1)
+        for chosen in _batches(order, lengths, at_once):
+            batch = _padded([[*prompts[i], *completions[i]] for i in chosen], pad, policy.device)
+            predicts = torch.zeros_like(batch["input_ids"], dtype=torch.bool)
+            for row, i in enumerate(
+                chosen
+            ):  # the last token of the prompt predicts the first of the completion
+                predicts[row, len(prompts[i]) - 1 : lengths[i] - 1] = True
+            ours_NV = log_softmax(policy(**batch).logits[predicts].float() / temperature, dim=-1)
             with base() as reference:
-                theirs = log_softmax(reference(**batch).logits.float() / temperature, dim=-1)
-            kl_BT = (ours.exp() * (ours - theirs)).sum(-1)
-            entropy_BT = -(ours.exp() * ours).sum(-1)
-            for row, i in enumerate(chosen):
-                first = len(prompts[i]) - 1  # the position that predicts the first token of the completion
-                span = slice(first, first + len(completions[i]))
-                kl, entropy = kl_BT[row, span].double().sum(), entropy_BT[row, span].double().mean()
-                found[i] = Divergence(max(kl.item(), 0.0), max(entropy.item(), 0.0))
+                theirs_NV = log_softmax(reference(**batch).logits[predicts].float() / temperature, dim=-1)
+            chances_NV = ours_NV.exp()
+            kl_N = (chances_NV * (ours_NV - theirs_NV)).sum(-1).double()
+            entropy_N = -(chances_NV * ours_NV).sum(-1).double()
+            sizes = [len(completions[i]) for i in chosen]
+            for i, kl, entropy in zip(chosen, kl_N.split(sizes), entropy_N.split(sizes), strict=True):
+                found[i] = Divergence(max(kl.sum().item(), 0.0), max(entropy.mean().item(), 0.0))
             advance(len(chosen))
     return found
 
 
-def _batches(order: Sequence[int], lengths: Sequence[int]) -> Iterator[list[int]]:
-    """Indices in portions of at most `TOKENS_AT_ONCE` tokens, padding counted."""
+def _batches(order: Sequence[int], lengths: Sequence[int], at_once: int) -> Iterator[list[int]]:
+    """Indices in portions of at most so many tokens, padding counted; one alone may have more."""
     portion: list[int] = []
     for i in order:  # the longest comes last
-        if portion and (len(portion) + 1) * lengths[i] > TOKENS_AT_ONCE:
+        if portion and (len(portion) + 1) * lengths[i] > at_once:
             yield portion
             portion = []
         portion.append(i)
@@ -95,6 +103,11 @@ def _padded(rows: list[list[int]], pad: int, device: torch.device) -> dict[str, 
     ids = torch.tensor([row + [pad] * (longest - len(row)) for row in rows], device=device)
     mask = torch.tensor([[1] * len(row) + [0] * (longest - len(row)) for row in rows], device=device)
     return {"input_ids": ids, "attention_mask": mask}
+
+
+def vocabulary(model: Any) -> int:
+    """Tokens that a model has logits for, V."""
+    return int(model.get_output_embeddings().weight.shape[0])
 
 
 def adapter_off(policy: Any) -> Callable[[], AbstractContextManager[Any]] | None:

@@ -8,17 +8,19 @@ from typing import TYPE_CHECKING, Any
 
 from rlctl.config.config import Config
 from rlctl.config.load import config_from_dict, load_config
-from rlctl.errors import ConfigError, Problem, UsageError
+from rlctl.config.model import Model
+from rlctl.errors import ConfigError, DataError, Problem, UsageError
 from rlctl.evaluation.audience import Audience
 from rlctl.evaluation.benchmarks import Benchmarks, benchmark_results, benchmark_samples
-from rlctl.evaluation.checkpoints import default_name, find_all, refuse_itself
+from rlctl.evaluation.checkpoints import default_name, find_all, refuse_itself, unfinished
 from rlctl.evaluation.figures import Figures
 from rlctl.evaluation.judge import Judge
-from rlctl.evaluation.rescoring import read_completions
+from rlctl.evaluation.rescoring import Completions, read_completions
 from rlctl.evaluation.result import Evaluation, compared, place
 from rlctl.evaluation.samples import Drawn, kept, score
 from rlctl.rewards.compose import Scorer
 from rlctl.rewards.selftest import require, run_tests
+from rlctl.training.provenance import data_hashes, model_hashes, reward_hashes
 
 if TYPE_CHECKING:
     from rlctl.evaluation.lm_eval import Suite
@@ -67,12 +69,15 @@ def evaluate(
         return _rescored(config, checkpoints, against, num_samples, completions, output, audience)
     if num_samples is not None:
         config = config_from_dict(config.model_dump(), overrides=[f"eval.num_samples={num_samples}"])
-    names = list(dict.fromkeys(checkpoints or [default_name(config)]))
+    names = list(dict.fromkeys(checkpoints))
+    if not names:
+        names = [default_name(config)]
+        audience.tell(f"checkpoint: {names[0]}{unfinished(config)}")
     models = find_all([*names, *against], config)
     suite = _suite(config) if benchmarks else None
     request = {
         **_asked(config, names, against),
-        "models": {one.name: one.model.path for one in models},
+        "models": {one.name: _files(config, one.model) for one in models},
         "benchmarks": benchmarks,
     }
     run = next((one.run for one in models if one.run is not None), None)
@@ -85,10 +90,9 @@ def evaluate(
         figures: dict[str, Figures] = {}
         found: dict[str, Benchmarks] = {}
         for one in models:
-            with policies.loaded(one) as policy:
-                drawn = policies.complete(policy, prompts) if prompts else []
-                if suite is not None:
-                    found[one.name] = policies.benchmark(policy, suite)
+            drawn, of_benchmarks = policies.run(one, prompts, suite)
+            if of_benchmarks is not None:
+                found[one.name] = of_benchmarks
             if prompts:
                 figures[one.name] = scoring.figures(one.name, drawn, prompts)
     return scoring.result(request, folder, figures, found, names, against)
@@ -129,11 +133,21 @@ def _rescored(
         request = {**_asked(config, chosen, against), "completions": _content(file), "per_prompt": per_prompt}
         folder = place(request, output, None, Path(config.run.output_dir))
         audience.tell(f"completions of {file}: {sum(map(len, found.drawn.values())):,}, no model is loaded")
+        _share_prompts(found, chosen, against)
         figures = {
             name: scoring.figures(name, found.drawn[name], found.prompts)
             for name in dict.fromkeys([*chosen, *against])
         }
     return scoring.result(request, folder, figures, {}, chosen, against)
+
+
+def _share_prompts(found: Completions, names: Sequence[str], against: Sequence[str]) -> None:
+    """Raise DataError where two that are to be compared have no prompt in common."""
+    prompts = {name: {one.prompt for one in drawn} for name, drawn in found.drawn.items()}
+    for a, b in ((a, b) for a in names for b in against):
+        if not prompts[a] & prompts[b]:
+            hint = "Prompts are matched by `prompt_index`, text, and the columns that the rewards read."
+            raise DataError(f"{a} and {b} have no prompt in common", where="--against", hint=hint)
 
 
 class _Scoring:
@@ -195,17 +209,27 @@ class _Scoring:
 
 
 def _asked(config: Config, names: Sequence[str], against: Sequence[str]) -> dict[str, Any]:
-    """What the result depends on, beside the files that it names."""
+    """What the result depends on beside models and completions: settings, data, the code of rewards."""
     sections = config.model_dump(
         mode="json", include={"model", "data", "rewards", "generation", "eval", "run"}
     )
     sections["data"].pop("train")
+    held_out = config.data.model_copy(update={"train": config.data.eval or []})
     return {
         "names": list(names),
         "against": list(against),
         **{name: section for name, section in sections.items() if name != "run"},
         "seed": config.run.seed,
+        "hashes": {
+            "data": data_hashes(config.model_copy(update={"data": held_out})),
+            "rewards": reward_hashes(config),
+        },
     }
+
+
+def _files(config: Config, model: Model) -> dict[str, Any]:
+    """A model, by its place and what is there."""
+    return {"path": model.path, "files": model_hashes(config.model_copy(update={"model": model}))}
 
 
 def _content(file: str) -> dict[str, str | None]:

@@ -8,10 +8,12 @@ from functools import cached_property
 from statistics import fmean
 from typing import Any
 
+from rlctl.config.component import Component
 from rlctl.config.config import Config
 from rlctl.evaluation.judge import Judge
 from rlctl.evaluation.repetition import repetition
 from rlctl.evaluation.samples import Sample
+from rlctl.rewards.outcome import Invalid
 from rlctl.statistics.estimates import Estimate, mean_interval
 from rlctl.statistics.pass_at_k import pass_at_k
 
@@ -100,7 +102,7 @@ class Figures:
             "repetition_fraction": lambda one: None if one.drawn.ids is None else repetition(one.drawn.ids),
             "kl_div": lambda one: one.drawn.kl,
             "entropy": lambda one: one.drawn.entropy,
-            **{name: _raw(name) for name in self.components},
+            **{part.name: _raw(part) for part in self.config.eval_rewards.components},
         }
 
     def bounds(self, metric: str) -> tuple[float, float] | None:
@@ -120,6 +122,15 @@ class Figures:
     @cached_property
     def _knows_answers(self) -> bool:
         return Judge(self.config).knows_answers
+
+    def left_out(self, metric: str) -> float:
+        """Share of the completions that a metric has no value for; with pass@k and votes, of the prompts."""
+        values, groups = self.values(metric), self._greedy if metric in GREEDY else self._sampled
+        if metric.startswith("pass_at_") or metric == "majority":
+            return sum(not each for each in values) / max(len(values), 1)
+        empty = sum(not group for group in groups)  # a prompt without any completion counts as one
+        all_of_them = sum(map(len, groups)) + empty
+        return (all_of_them - sum(map(len, values))) / max(all_of_them, 1)
 
     def mean(self, metric: str) -> Value:
         """A figure's mean over prompts."""
@@ -164,6 +175,7 @@ class Figures:
             "components": {name: self.estimate(name).as_dict() for name in self.components},
             "pass_at": {k: one.mean for k, one in passes.items()},
             "pass_at_ci95": {k: one.as_dict()["ci95"] for k, one in passes.items()},
+            "pass_at_n": {k: one.n for k, one in passes.items()},
             "majority": self.estimate("majority").as_dict() if self._knows_answers else None,
             "greedy": {
                 "reward": self.estimate("greedy_reward").as_dict(),
@@ -190,7 +202,9 @@ class Figures:
         """The figures of the prompts of each value of a column."""
         found: dict[str, list[int]] = {}
         for i, prompt in enumerate(self.prompts):
-            found.setdefault(str(prompt.get(column)), []).append(i)
+            value = prompt.get(column)
+            name = "(missing)" if value is None else "(empty)" if value == "" else str(value)
+            found.setdefault(name, []).append(i)
         return {value: self._part(found[value]) for value in sorted(found)}
 
     def _part(self, chosen: list[int]) -> "Figures":
@@ -200,8 +214,11 @@ class Figures:
         return Figures(samples, [self.prompts[i] for i in chosen], self.config)
 
 
-def _raw(component: str) -> Callable[[Sample], Value]:
-    return lambda one: one.row.raw[component]
+def _raw(part: Component) -> Callable[[Sample], Value]:
+    """A component's raw score; where it called the completion invalid, the least that it can give, if any."""
+    least = (part.bounds() or (-math.inf, 0.0))[0]
+    worst = least if math.isfinite(least) else None
+    return lambda one: worst if isinstance(one.row.scores[part.name], Invalid) else one.row.raw[part.name]
 
 
 def _pass_at(group: Sequence[Sample], k: int) -> Value:

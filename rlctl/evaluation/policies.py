@@ -1,8 +1,8 @@
 """Loads checkpoints one after the other, and has each complete the held-out prompts."""
 
 import gc
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager, contextmanager
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -11,7 +11,7 @@ from rlctl.data.prompts import load_prompts, prompt_budget
 from rlctl.errors import ConfigError, Problem
 from rlctl.evaluation.audience import Audience
 from rlctl.evaluation.checkpoints import BASE, Checkpoint, find_checkpoint, starts_from
-from rlctl.evaluation.divergence import adapter_off, held
+from rlctl.evaluation.divergence import adapter_off, held, vocabulary
 from rlctl.evaluation.drawing import draw, measured
 from rlctl.evaluation.samples import Drawn
 from rlctl.models.load import context_length, load_model, read_config
@@ -78,18 +78,31 @@ class Policies:
             self.audience.tell(line)
         return list(found.dataset)
 
-    @contextmanager
-    def loaded(self, checkpoint: Checkpoint) -> Iterator[Policy]:
-        """A checkpoint in memory, for as long as it is used."""
+    def run(
+        self, checkpoint: Checkpoint, prompts: Sequence[Mapping[str, Any]], suite: "Suite | None" = None
+    ) -> "tuple[list[Drawn], Benchmarks | None]":
+        """Load a checkpoint, have it do its work, and let it go before the next one comes.
+
+        Args:
+            checkpoint: Which one.
+            prompts: What it completes.
+            suite: Benchmarks that it runs too.
+        """
         self.audience.poll()
-        found = load_model(checkpoint.model, gradient_checkpointing=False, trained=False)
-        found.model.eval()
         try:
-            yield Policy(checkpoint, found.model, load_tokenizer(checkpoint.model))
+            policy = self._load(checkpoint)
+            drawn = self.complete(policy, prompts) if prompts else []
+            return drawn, None if suite is None else self.benchmark(policy, suite)
         finally:
-            del found
+            policy = None  # type: ignore[assignment]
             gc.collect()
             _give_back_memory()
+
+    def _load(self, checkpoint: Checkpoint) -> Policy:
+        if checkpoint.is_base and self._base is not None:
+            return Policy(checkpoint, self._base, load_tokenizer(checkpoint.model))
+        model = load_model(checkpoint.model, gradient_checkpointing=False, trained=False).model.eval()
+        return Policy(checkpoint, model, load_tokenizer(checkpoint.model))
 
     def complete(self, policy: Policy, prompts: Sequence[Mapping[str, Any]]) -> list[Drawn]:
         """Sampled and greedy completions, with how far the policy has gone from the base model."""
@@ -97,10 +110,9 @@ class Policies:
         shared: dict[str, Any] = {"template_arguments": self.template_arguments}
         sampling = self.audience.counter(f"{name}: sampling", len(prompts) * (samples + 1))
         drawn = draw(policy.model, policy.tokenizer, prompts, self.config, advance=sampling, **shared)
-        if not self.config.eval.kl:
+        if not self.config.eval.kl or (base := self._base_of(policy)) is None:
             return drawn
         measuring = self.audience.counter(f"{name}: KL from the base model", len(prompts) * samples)
-        base = self._base_of(policy)
         return measured(
             drawn, policy.model, base, policy.tokenizer, prompts, self.config, advance=measuring, **shared
         )
@@ -119,16 +131,27 @@ class Policies:
             audience=self.audience,
         )
 
-    def _base_of(self, policy: Policy) -> Callable[[], AbstractContextManager[Any]]:
-        """The model before training: inside an adapter's model already, or in memory beside it."""
+    def _base_of(self, policy: Policy) -> Callable[[], AbstractContextManager[Any]] | None:
+        """The model before training: inside an adapter's model already, or in memory beside it.
+
+        None, said, where there is no KL between the two: their tokens are not the same.
+        """
         if policy.checkpoint.is_base:
             return held(policy.model)
         inside = adapter_off(policy.model)
         if inside is not None and starts_from(policy.checkpoint, self.config.model):
             return inside
+        section = find_checkpoint(BASE, self.config).model
+        if load_tokenizer(section).get_vocab() != policy.tokenizer.get_vocab():
+            self.audience.tell(f"{policy.checkpoint.name}: no KL, the base model has another tokenizer")
+            return None
         if self._base is None:
-            section = find_checkpoint(BASE, self.config).model
             self._base = load_model(section, gradient_checkpointing=False, trained=False).model.eval()
+        sizes = [vocabulary(model) for model in (policy.model, self._base)]
+        if sizes[0] != sizes[1]:
+            words = f"{sizes[0]:,} tokens in the vocabulary, {sizes[1]:,} in the base model's"
+            self.audience.tell(f"{policy.checkpoint.name}: no KL, {words}")
+            return None
         return held(self._base)
 
 

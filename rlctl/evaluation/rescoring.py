@@ -48,7 +48,8 @@ def read_completions(
 ) -> Completions:
     """Read completions that are to be scored.
 
-    Rows of `samples.jsonl` are taken back as they were. Any other row needs `completion`; `prompt` (or else
+    Rows of `samples.jsonl` are taken back as they were, and of a run's `completions.jsonl` those of its
+    evaluations, as checkpoints `step-0` and so on. Any other row needs `completion`; `prompt` (or else
     each row is a prompt of its own), `checkpoint`, `greedy`, `completion_ids` and `truncated` are used where
     they are there, and all other columns go to the rewards.
 
@@ -67,23 +68,45 @@ def read_completions(
     for line, row in enumerate(_rows(path), start=1):
         renamed = {name: row[column] for name, column in mapping.items() if column in row}
         row = {**{name: value for name, value in row.items() if name not in mapping.values()}, **renamed}
-        if not isinstance(row.get("completion"), str | list):
-            near = did_you_mean("completion", row) or f"the columns are {', '.join(row)}"
-            raise DataError(
-                "has no completion (text, or chat messages)", where=f"{path}: row {line}", hint=near
-            )
+        if row.get("split") == "train" and "step" in row and "components" in row:
+            continue
+        if "completion" in row and row["completion"] is None and _is_table(path):
+            row["completion"] = ""  # an empty cell
+        _check(row, f"{path}: row {line}")
         prompt = _prompt(row)
         asked = [row.get("prompt_index"), prompt["prompt"], *(prompt.get(name) for name in reads)]
         key = json.dumps(asked if "prompt" in row else line, default=str)
         if key not in places:
             places[key] = len(found.prompts)
             found.prompts.append(prompt)
-        name = str(row.get("checkpoint") or default)
+        name = str(row.get("checkpoint") or _step(row) or default)
         drawn = _drawn(row, places[key], f"{path}: row {line}")
         counts[name, drawn.prompt] = counts.get((name, drawn.prompt), 0) + (not drawn.greedy)
         if per_prompt is None or drawn.greedy or counts[name, drawn.prompt] <= per_prompt:
             found.drawn.setdefault(name, []).append(drawn)
+    if not found.drawn:
+        raise DataError("has completions of training only, and none of an evaluation", where=path)
     return found
+
+
+def _is_table(path: str) -> bool:
+    return path.removesuffix(".gz").endswith((".csv", ".tsv"))
+
+
+def _check(row: Mapping[str, Any], where: str) -> None:
+    """Raise DataError unless a row has a completion."""
+    if isinstance(row.get("completion"), str | list):
+        return
+    if "completion" in row:
+        kind = "null" if row["completion"] is None else f"a {type(row['completion']).__name__}"
+        raise DataError(f"`completion` is {kind}, not text or chat messages", where=where)
+    near = did_you_mean("completion", row) or f"the columns are {', '.join(row)}"
+    raise DataError("has no completion (text, or chat messages)", where=where, hint=near)
+
+
+def _step(row: Mapping[str, Any]) -> str | None:
+    """What an evaluation in a run's log is called."""
+    return f"step-{row['step']}" if row.get("split") == "eval" and "components" in row else None
 
 
 def _rows(path: str) -> Iterable[dict[str, Any]]:
@@ -100,8 +123,8 @@ def _rows(path: str) -> Iterable[dict[str, Any]]:
 def _prompt(row: Mapping[str, Any]) -> dict[str, Any]:
     """The prompt of a row, with the columns that rewards may read."""
     kept = row.get("columns")
-    if isinstance(kept, dict) and "prompt_index" in row:
-        return {"prompt": row.get("prompt", ""), **kept}
+    if isinstance(kept, dict) and "components" in row:  # written by rlctl
+        return {"prompt": row.get("prompt") or "", **kept}
     columns = {name: value for name, value in row.items() if name not in (*OURS, "prompt")}
     return {"prompt": row.get("prompt") or "", **columns}
 

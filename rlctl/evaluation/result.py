@@ -5,6 +5,7 @@ import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from tempfile import TemporaryFile
 from typing import Any
 
 from rlctl.config.config import Config
@@ -14,6 +15,9 @@ from rlctl.files import replace_text, write_json
 from rlctl.statistics.paired import Comparison, compare, holm
 
 RESULTS, SAMPLES, DOCUMENTS = "results.json", "samples.jsonl", "benchmarks.jsonl"
+
+MOST_LEFT_OUT = 0.05
+"""Share of completions without a value above which a comparison gives no verdict."""
 
 
 @dataclass(frozen=True)
@@ -26,6 +30,8 @@ class NamedComparison:
         metric: `eval.metric`.
         found: The comparison by this metric.
         p_adjusted: Its p-value adjusted for the number of comparisons (Holm); None where there is no p-value.
+        left_out: The greater share of completions that a or b has no value for; a verdict on the rest would
+            be one on a selection.
         others: The same comparison by every other metric, to look at; not adjusted.
     """
 
@@ -34,13 +40,24 @@ class NamedComparison:
     metric: str
     found: Comparison
     p_adjusted: float | None = None
+    left_out: float = 0.0
     others: dict[str, Comparison] = field(default_factory=dict)
 
     def as_dict(self) -> dict[str, Any]:
         """For JSON."""
         others = {name: one.as_dict() for name, one in self.others.items()}
         head = {"a": self.a, "b": self.b, "metric": self.metric, **self.found.as_dict()}
-        return {**head, "p_adjusted": self.p_adjusted, "other_metrics": others}
+        more = {"p_adjusted": self.p_adjusted, "left_out": self.left_out, "verdict": self.verdict}
+        return {**head, **more, "other_metrics": others}
+
+    @property
+    def verdict(self) -> str:
+        """`better`, `worse` or `no evidence`, at 5 % over all pairs; `not judged`: too much left out."""
+        if self.found.difference is None or self.left_out > MOST_LEFT_OUT:
+            return "not judged"
+        if self.p_adjusted is None or self.p_adjusted >= 0.05 or not self.found.difference:
+            return "no evidence"
+        return "better" if self.found.difference > 0 else "worse"
 
 
 @dataclass(frozen=True)
@@ -125,6 +142,7 @@ def compared(
             metric,
             one,
             None if one.p_value is None else next(adjusted),
+            max(figures[a].left_out(metric), figures[b].left_out(metric)),
             {
                 name: _pair(figures[a], figures[b], name)
                 for name in figures[a].metrics()
@@ -155,17 +173,33 @@ def place(request: Mapping[str, Any], output: str | Path | None, run: Path | Non
     text = json.dumps(request, sort_keys=True, default=str)
     digest = hashlib.sha256(text.encode()).hexdigest()[:8]
     if output is None:
-        return (run / "results" / f"eval-{digest}" if run else default / f"eval-{digest}").absolute()
-    folder = Path(output).absolute()
-    if folder.is_file():
-        raise UsageError("a file, not a folder", where=str(folder), hint="Choose another: --output DIR.")
-    if folder.is_dir() and any(folder.iterdir()) and _request(folder) != json.loads(text):
-        raise UsageError(
-            "holds something else than this evaluation; nothing is overwritten",
-            where=str(folder),
-            hint="Choose another: --output DIR.",
-        )
+        folder = (run / "results" / f"eval-{digest}" if run else default / f"eval-{digest}").absolute()
+    else:
+        folder = Path(output).absolute()
+        if folder.is_file():
+            raise UsageError("a file, not a folder", where=str(folder), hint="Choose another: --output DIR.")
+        if folder.is_dir() and any(folder.iterdir()) and _request(folder) != json.loads(text):
+            raise UsageError(
+                "holds something else than this evaluation; nothing is overwritten",
+                where=str(folder),
+                hint="Choose another: --output DIR.",
+            )
+    _try_to_write(folder)
     return folder
+
+
+def _try_to_write(folder: Path) -> None:
+    """Find out before hours of sampling whether a folder can be written; nothing new stays."""
+    new = [one for one in (folder, *folder.parents) if not one.exists()]
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with TemporaryFile(dir=folder):
+            pass
+        for one in new:
+            one.rmdir()
+    except OSError as error:
+        message = f"the results could not be written ({error.strerror or error})"
+        raise UsageError(message, where=str(folder), hint="Choose another: --output DIR.") from error
 
 
 def _request(folder: Path) -> Any:

@@ -127,7 +127,7 @@ def generation_config(
     if greedy:
         if num_samples > 1:
             raise ValueError("a greedy completion is always the same; num_samples must be 1")
-        return GenerationConfig(do_sample=False, **common)
+        return GenerationConfig(do_sample=False, **{**common, "num_beams": 1})  # beams are not greedy
     return GenerationConfig(
         do_sample=True,
         num_return_sequences=num_samples,

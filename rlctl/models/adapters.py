@@ -39,6 +39,17 @@ def base_of(folder: str) -> str:
     return here
 
 
+def revision_of(folder: str, default: str | None) -> str | None:
+    """The revision of the base model that an adapter belongs to.
+
+    Args:
+        folder: The adapter's folder.
+        default: The revision where the adapter does not name one.
+    """
+    named = _adapter_config(folder).get("revision")
+    return named if isinstance(named, str) and named else default
+
+
 def _moved(base: str) -> str:
     """A built-in model that an adapter names by the folder of another installation, by its name here."""
     from rlctl import registry

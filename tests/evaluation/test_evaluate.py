@@ -10,7 +10,7 @@ import rlctl
 from rlctl.config.config import Config
 from rlctl.config.load import config_from_dict
 from rlctl.errors import CheckpointError, ConfigError, UsageError
-from rlctl.evaluation.checkpoints import default_name, find_checkpoint
+from rlctl.evaluation.checkpoints import default_name, find_checkpoint, starts_from
 from rlctl.evaluation.evaluate import evaluate
 from rlctl.training.train import train
 
@@ -223,3 +223,99 @@ def test_a_reward_test_is_run_before_a_model_is_loaded(tmp_path, monkeypatch):
     data["rewards"]["tests"] = [{"row": {"answer": "7"}, "completion": "7", "expect": 0}]
     with pytest.raises(rlctl.errors.RewardError, match=r"expected 0\.0, got 1"):
         evaluate(config_from_dict(data), ["base"])
+
+
+def test_weights_that_changed_under_the_same_name_are_another_evaluation(tmp_path):
+    import shutil
+
+    from rlctl.models.resolve import resolve
+
+    model = tmp_path / "model"
+    shutil.copytree(resolve("builtin:tiny-math"), model)
+    config = config_from_dict(settings(tmp_path))
+    first = evaluate(config, [str(model)], num_samples=1)
+    assert evaluate(config, [str(model)], num_samples=1).folder == first.folder
+    (model / "generation_config.json").write_text('{"eos_token_id": 257, "pad_token_id": 256}')
+    assert evaluate(config, [str(model)], num_samples=1).folder != first.folder
+
+
+def test_models_with_other_tokens_have_no_kl(tmp_path, tiny_model_folder):
+    told: list[str] = []
+    from rlctl.evaluation.audience import Audience
+
+    config = config_from_dict(settings(tmp_path))
+    found = evaluate(
+        config, [str(tiny_model_folder)], output=tmp_path / "out", audience=Audience(told.append)
+    )
+    assert found.as_dict()["checkpoints"][str(tiny_model_folder)]["kl"] is None
+    assert any("no KL, the base model has another tokenizer" in line for line in told)
+
+
+def test_a_base_with_more_rows_than_tokens_has_no_kl(tmp_path):
+    from rlctl.evaluation.audience import Audience
+    from rlctl.models.load import load_model
+    from rlctl.models.tokenizer import load_tokenizer
+
+    told: list[str] = []
+    config = config_from_dict(settings(tmp_path))
+    section = find_checkpoint("base", config).model
+    model = load_model(section, gradient_checkpointing=False).model
+    model.resize_token_embeddings(320)
+    model.save_pretrained(tmp_path / "padded")
+    load_tokenizer(section).save_pretrained(tmp_path / "padded")
+    found = evaluate(
+        config, [str(tmp_path / "padded")], output=tmp_path / "out", audience=Audience(told.append)
+    )
+    assert found.as_dict()["checkpoints"][str(tmp_path / "padded")]["kl"] is None
+    assert any("320 tokens in the vocabulary" in line for line in told)
+
+
+def test_an_adapters_base_comes_in_its_revision(tmp_path):
+    config = config_from_dict(
+        settings(tmp_path, model={"path": "team/model", "revision": "abc123", "device": "cpu"})
+    )
+    for name, base, named in (
+        ("same", "team/model", None),
+        ("other", "team/other", None),
+        ("own", "team/model", "v2"),
+    ):
+        (tmp_path / name).mkdir()
+        described = {"base_model_name_or_path": base, "revision": named}
+        (tmp_path / name / "adapter_config.json").write_text(json.dumps(described))
+    found = {name: find_checkpoint(str(tmp_path / name), config) for name in ("same", "other", "own")}
+    assert {name: one.model.revision for name, one in found.items()} == {
+        "same": "abc123",
+        "other": None,
+        "own": "v2",
+    }
+    inside = {name: starts_from(one, config.model) for name, one in found.items()}
+    assert inside == {"same": True, "other": False, "own": False}
+
+
+def test_what_cannot_be_written_is_found_before_a_model_is_loaded(tmp_path, monkeypatch):
+    monkeypatch.setattr("rlctl.evaluation.policies.load_model", None)
+    with pytest.raises(UsageError, match="could not be written"):
+        evaluate(config_from_dict(settings(tmp_path)), ["base"], output="/proc/nowhere")
+
+
+def test_one_model_at_a_time_beside_the_base(run, tmp_path, monkeypatch):
+    import weakref
+
+    from rlctl.evaluation import policies
+
+    loaded: list[Any] = []
+    alive: list[int] = []
+
+    def load(*arguments: Any, **options: Any) -> Any:
+        alive.append(sum(one() is not None for one in loaded))
+        found = real(*arguments, **options)
+        loaded.append(weakref.ref(found.model))
+        return found
+
+    real = policies.load_model
+    monkeypatch.setattr(policies, "load_model", load)
+    _, folder = run
+    merged = config_from_dict(settings(tmp_path))  # without LoRA, so the base is not known to be inside
+    evaluate(merged, ["builtin:tiny-math", str(folder), "base"], num_samples=1, output=tmp_path / "out")
+    # the model, the base beside it; then the adapter, whose base is the same; the base is there already
+    assert alive == [0, 1, 1]

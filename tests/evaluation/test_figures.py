@@ -136,3 +136,35 @@ def test_names_for_the_logs():
     } <= set(found)
     assert "val/completion_length" not in found, "no tokens are known, and a missing figure is left out"
     assert set(CONFIG.metric_names) <= {name.removeprefix("val/") for name in found}
+
+
+def test_an_invalid_completion_is_the_least_that_a_component_can_give():
+    """Else one that answers only what it is sure of would look best."""
+    abstains = made(*(sample(CONFIG, i, "?", Invalid("no")) for i in range(2)), sample(CONFIG, 2, "7", 1.0))
+    assert abstains.per_prompt("right") == [0.0, 0.0, 1.0]
+    assert abstains.left_out("right") == 0.0
+
+
+def test_where_no_least_is_known_what_is_left_out_is_counted():
+    config = config_with([{"name": "long", "type": "length", "max": 9}])
+    samples = [*three(0, 1.0, Invalid("no"), 1.0, config=config), *three(1, 3.0, 3.0, 3.0, config=config)]
+    found = made(*samples, config=config)
+    assert found.per_prompt("long") == [1.0, 3.0, None]
+    # of six completions one has no value, and the third prompt has no completion at all
+    assert found.left_out("long") == pytest.approx(2 / 7)
+    assert found.left_out("reward") == pytest.approx(1 / 7)
+
+
+def test_pass_at_k_says_over_how_many_prompts_it_is():
+    assert made(*RAGGED).as_dict()["pass_at_n"] == {"1": 3, "2": 3, "3": 2}
+    assert made(*RAGGED).left_out("pass_at_3") == pytest.approx(1 / 3)
+
+
+def test_missing_and_empty_values_of_a_column_are_told_apart():
+    config = config_with(num_samples=3, group_by="difficulty")
+    prompts = [{"prompt": str(i), "difficulty": level} for i, level in enumerate((None, "", "None"))]
+    assert list(made(*RAGGED, config=config, prompts=prompts).by("difficulty")) == [
+        "(empty)",
+        "(missing)",
+        "None",
+    ]

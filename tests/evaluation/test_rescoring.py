@@ -53,7 +53,8 @@ def test_the_first_samples_of_each_prompt(tmp_path):
     ("row", "says"),
     [
         ({"text": "7"}, "row 2: has no completion"),
-        ({"completion": 7}, "row 2: has no completion"),
+        ({"completion": 7}, "row 2: `completion` is a int, not text"),
+        ({"completion": None}, "row 2: `completion` is null"),
         ({"completion": "7", "completion_ids": "no"}, "`completion_ids` is no list"),
         ({"completion": "7", "truncated": "no"}, "`truncated` is 'no'"),
         ({"completion": "7", "kl": "far"}, "`kl` is 'far'"),
@@ -70,3 +71,25 @@ def test_what_is_wrong_is_said_with_its_row(tmp_path, row, says):
 def test_no_such_file(tmp_path):
     with pytest.raises(DataError):
         read_completions(str(tmp_path / "none.jsonl"), {}, [])
+
+
+def test_an_empty_cell_is_an_empty_completion(tmp_path):
+    file = tmp_path / "a.csv"
+    file.write_text("prompt,completion\n1+1=,2\n1+2=,\n")
+    assert [one.text for one in read_completions(str(file), {}, []).drawn["a"]] == ["2", ""]
+
+
+def test_the_evaluations_of_a_run_are_read_from_its_own_log(tmp_path):
+    def row(step, split, text, greedy=False):
+        more = {"components": {}, "columns": {"answer": "2"}, "total": 1.0}
+        return {"step": step, "split": split, "greedy": greedy, "prompt": "1+1=", "completion": text, **more}
+
+    rows = [row(0, "eval", "3"), row(1, "train", "4"), row(5, "eval", "2"), row(5, "eval", "2", True)]
+    found = read_completions(write(tmp_path / "completions.jsonl", rows), {}, ["answer"])
+    assert found.prompts == [{"prompt": "1+1=", "answer": "2"}]
+    assert {name: [one.text for one in drawn] for name, drawn in found.drawn.items()} == {
+        "step-0": ["3"],
+        "step-5": ["2", "2"],
+    }
+    with pytest.raises(DataError, match="of training only"):
+        read_completions(write(tmp_path / "train.jsonl", rows[1:2]), {}, [])
