@@ -44,8 +44,11 @@ def _explain(error: Exception, source: str, what: str) -> NoReturn:
             f"a weights file is broken or cut off ({_first_line(error)})",
             "copy or download it again",
         )
+    elif "backend tokenizer" in text:
+        message = f"{what} cannot be loaded: its tokenizer.json is missing or of another kind"
+        hint = "copy it beside the weights, or name another with `model.tokenizer`"
     elif isinstance(error, json.JSONDecodeError) or "not a valid json file" in text:
-        message, hint = f"{what} has a broken JSON file ({_first_line(error)})", None
+        message, hint = f"{what} has a broken JSON file ({_first_line(error)})", "copy or download it again"
     elif any(sign in text for sign in GATED):
         message, hint = "access is restricted", "accept its terms on the Hub, then run `hf auth login`"
     elif any(sign in text for sign in OFFLINE):

@@ -80,7 +80,7 @@ def _checkpoint(run: Path, step: str) -> Path:
     steps = _steps(run / "checkpoints")
     if step.isdecimal() and int(step) in steps:
         return _model_folder(steps[int(step)])
-    hint = f"it has {', '.join(map(str, sorted(steps)))}" if steps else "it has no checkpoints"
+    hint = f"it has {', '.join(map(str, sorted(steps)))}, and {BEST}" if steps else "it has no checkpoints"
     raise CheckpointError(f"no checkpoint {step!r}", where=str(run), hint=hint)
 
 

@@ -122,7 +122,8 @@ def find_run(name: str) -> Trained:
     if step is not None and (weights / MANIFEST).is_file():
         fault = Checkpoints(weights.parent).fault(int(step))
         if fault is not None:
-            raise CheckpointError(f"the checkpoint is damaged: {fault}", where=str(weights))
+            hint = "Name another of its steps, or its final model."
+            raise CheckpointError(f"the checkpoint is damaged: {fault}", where=str(weights), hint=hint)
     config = _config(folder / "config.yaml")
     return Trained(folder, None if step is None else int(step), weights, config, record)
 

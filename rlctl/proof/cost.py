@@ -1,7 +1,9 @@
 """What a proof will cost, before anything is written: runs, completions, tokens, disk, hours. Torch-free."""
 
+import json
 from collections.abc import Sequence
 from dataclasses import dataclass
+from math import prod
 from pathlib import Path
 from statistics import fmean
 from typing import Any
@@ -143,12 +145,26 @@ def disk(config: Config, runs: Sequence[ProofRun], plan: Plan) -> dict[str, Any]
 
 
 def _weights(config: Config) -> int | None:
-    """Bytes of the base model's weights; with two moments of AdamW, a checkpoint has three times as many."""
+    """Bytes of the weights as they are trained; with two moments of AdamW, a checkpoint has thrice as many.
+
+    A folder may hold them in half precision: with `model.dtype: auto` they are trained and saved in float32.
+    """
     try:
         folder = Path(resolve(config.model.path))
     except CheckpointError:
         return None
-    return sum(file.stat().st_size for file in folder.glob("*.safetensors")) or None
+    each = 4 if config.model.dtype in ("auto", "float32") else 2
+    try:
+        return each * sum(_numbers(file) for file in folder.glob("*.safetensors")) or None
+    except (OSError, ValueError):
+        return None
+
+
+def _numbers(file: Path) -> int:
+    """How many numbers a file of safetensors holds, by its header."""
+    with file.open("rb") as handle:
+        header = json.loads(handle.read(int.from_bytes(handle.read(8), "little")))
+    return sum(prod(tensor["shape"]) for name, tensor in header.items() if name != "__metadata__")
 
 
 def _bytes(folder: Path) -> int:

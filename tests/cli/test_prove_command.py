@@ -42,7 +42,7 @@ def test_the_cost_of_the_quickstart(rlctl, quickstart):
         "5 models at the end, 12 evaluations in training, each 200 prompts × 5 completions = 17,000"
         in lines[3]
     )
-    assert lines[4].startswith("disk: 4 final models of about 2.0 MB, at most 8 checkpoints of about 5.9 MB")
+    assert lines[4].startswith("disk: 4 final models of about 3.9 MB, at most 8 checkpoints of about 11.8 MB")
     assert lines[5].startswith("time: not known")
     assert "judged by reward:" in lines
     assert "  no evidence: anything else." in lines
