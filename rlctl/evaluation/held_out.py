@@ -59,7 +59,7 @@ def evaluate(
     """
     with alone():
         drawn = draw(model, tokenizer, prompts, config, template_arguments=template_arguments)
-        base = adapter_off(model) if _starts_from_base(config) else None
+        base = adapter_off(model) if config.eval.kl and _starts_from_base(config) else None
         if base is not None:
             drawn = measured(
                 drawn, model, base, tokenizer, prompts, config, template_arguments=template_arguments
