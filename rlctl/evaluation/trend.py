@@ -9,11 +9,11 @@ WINDOW = 10
 """Points of the start and of now, at most; in a short course a quarter of it."""
 
 Point = tuple[int, int, int, dict[str, tuple[int, float]]]
-"""First and last step, logged steps, and of each figure how often it was logged and its mean."""
+"""First and last step, how many, and of each figure how often it was measured and its mean."""
 
 
 class Course:
-    """Figures of the logged steps, in the order of the steps. `Stateful`.
+    """Figures of the steps, in the order of the steps. `Stateful`.
 
     A long course is kept as means of neighbouring steps, all of about the same number.
     """
@@ -26,7 +26,7 @@ class Course:
         return len(self.points)
 
     def add(self, step: int, figures: Mapping[str, float | None]) -> None:
-        """Take in the figures of a logged step; what is None was not measured."""
+        """Take in the figures of a step; what is None was not measured."""
         known = {name: (1, float(value)) for name, value in figures.items() if value is not None}
         point: Point = (step, step, 1, known)
         if self.points and self.points[-1][2] < self._width:
@@ -42,7 +42,7 @@ class Course:
         return [known[name][1] for first, _, _, known in self.points if first > after and name in known]
 
     def ends(self, name: str) -> tuple[float, float] | None:
-        """A figure at the start and now, means over some points each; None where it was logged too rarely."""
+        """A figure at the start and now, means over some points each; None where there are too few."""
         values = self.values(name)
         size = min(WINDOW, len(values) // 4)
         return (sum(values[:size]) / size, sum(values[-size:]) / size) if size else None

@@ -25,7 +25,7 @@ ROSE_BY = 0.5
 WORSE = 2.0
 """What was said is said again where it is this many times as bad."""
 EVERY = 10
-"""Logged steps between two looks, where there are no evaluations."""
+"""Steps between two looks, where there are no evaluations."""
 
 REWARD, SPREAD = "train/reward", "train/reward_std"
 ADVICE = "Read the newest completions in logs/completions.jsonl for what the training reward pays for"
@@ -89,17 +89,23 @@ class Watch:
         self.notices: list[Notice] = []
         self.parted: str | None = None
         self._course = Course()
-        self._logged = 0
+        self._steps = 0
         self._looks = 0
         self._first: Look | None = None
         self._best: Look | None = None
         self._said: dict[str, float] = {}
 
     def training(self, step: int, metrics: Mapping[str, Any]) -> list[Notice]:
-        """Take in the metrics of a logged step; returns what is to be said."""
+        """Take in the figures of a step, of which there is every one; returns what is to be said.
+
+        Args:
+            step: Steps that were done.
+            metrics: What was measured in this step alone. A step that learns from completions of an earlier
+                one has no reward of its own.
+        """
         self._course.add(step, {name: metrics.get(name) for name in (REWARD, SPREAD, *READ)})
-        self._logged += 1
-        if self.evaluates or self._logged % EVERY:
+        self._steps += 1
+        if self.evaluates or self._steps % EVERY:
             return []
         return self._symptoms(step, "there is nothing independent to hold it against: set data.eval")
 
@@ -214,7 +220,7 @@ class Watch:
             "course": self._course.state_dict(),
             "notices": [asdict(one) for one in self.notices],
             "parted": self.parted,
-            "counts": (self._logged, self._looks),
+            "counts": (self._steps, self._looks),
             "first": None if self._first is None else asdict(self._first),
             "best": None if self._best is None else asdict(self._best),
             "said": dict(self._said),
@@ -225,7 +231,7 @@ class Watch:
         self._course.load_state_dict(state["course"])
         self.notices = [Notice(**one) for one in state["notices"]]
         self.parted = state["parted"]
-        self._logged, self._looks = state["counts"]
+        self._steps, self._looks = state["counts"]
         self._first = None if state["first"] is None else Look(**state["first"])
         self._best = None if state["best"] is None else Look(**state["best"])
         self._said = dict(state["said"])

@@ -36,7 +36,7 @@ class Watching:
             self.stop_if_parted(step)
 
     def training(self, step: int, metrics: Mapping[str, Any]) -> None:
-        """Metrics of a step were logged."""
+        """A step is done; `metrics` are its own."""
         if self.mode != "off":
             self._say(self.watch.training(step, metrics))
 

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
 from same_runs import differences
 from small_runs import merged, read_rows, small_config
 
@@ -186,6 +187,33 @@ def test_a_warning_is_said_where_it_can_be_seen(train: Train) -> None:
     assert f"alarm: step 4: {ALARM}" in logged(run.path)
 
 
+def test_what_it_sees_is_the_same_however_often_is_logged(train: Train) -> None:
+    """Twelve steps, two to a generation: six rewards, and twelve times entropy and KL."""
+    seen = []
+    for every in (1, 5, 1000):
+        run = train(
+            FALLING,
+            algorithm={"num_iterations": 2, "beta": 0.1},
+            run={"name": f"every-{every}"},
+            training={"logging_steps": every, "eval_steps": 2},
+        )
+        states = torch.load(run.path / "checkpoints/checkpoint-12/state-0.pt", weights_only=True)
+        seen.append((record(run.path)["watch"], states["watch"]))
+    assert seen[0] == seen[1] == seen[2]
+    notices, state = seen[0]
+    assert [one["step"] for one in notices] == [8], "after the fourth generation"
+    figures = [point[-1] for point in state["course"]["points"]]
+    names = ["reward", "reward_std", "completion_length", "truncated_fraction", "repetition_fraction"]
+    for name, steps_with in [*((name, range(0, 12, 2)) for name in names), ("entropy", range(12))]:
+        assert [i for i, one in enumerate(figures) if f"train/{name}" in one] == [*steps_with], name
+    assert [i for i, one in enumerate(figures) if "train/kl_div" in one] == [*range(12)]
+
+
+def test_it_stops_the_run_before_the_first_line_of_the_log(train: Train) -> None:
+    with pytest.raises(TrainingError, match=f"stopped by the watch after step 4: {ALARM[:8]}"):
+        train(FALLING, eval={"watch": "stop"}, training={"logging_steps": 1000})
+
+
 def test_off_it_says_nothing(train: Train) -> None:
     run = train(FALLING, eval={"watch": "off"})
     assert "watch" not in record(run.path)
@@ -245,6 +273,21 @@ def test_independent_rewards_and_their_tests(tmp_path: Path, tiny_model_folder: 
     with pytest.raises(RewardError, match="expected 3"):
         rlctl.train(config_from_dict(raw, folder=tmp_path), quiet=True)
     assert not (tmp_path / "runs/other").exists()
+
+
+@pytest.mark.parametrize("measured", [True, False])
+def test_the_distance_from_the_base_is_measured_where_it_is_wanted(
+    measured: bool, tmp_path: Path, tiny_model_folder: Path
+) -> None:
+    changes: dict[str, Any] = {
+        "model": {"lora": {"r": 2}},
+        "data": {"eval": {"path": "train.jsonl", "limit": 2}},
+        "eval": {"kl": measured},
+        "training": {"max_steps": 1},
+    }
+    raw = small_config(tmp_path, tiny_model_folder, **changes)
+    run = rlctl.train(config_from_dict(raw, folder=tmp_path), quiet=True)
+    assert ("val/kl_div" in run.summary["after"]) is measured
 
 
 def test_repetition_is_logged(tmp_path: Path, tiny_model_folder: Path) -> None:

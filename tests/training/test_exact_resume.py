@@ -112,7 +112,7 @@ PATIENCE = merged(
 WATCHED = {
     "data": {"eval": {"path": "train.jsonl", "limit": 6}},
     "eval": {"rewards": {"components": [{"type": "length", "unit": "characters", "weight": -1.0}]}},
-    "training": {"max_steps": 15, "eval_steps": 5, "logging_steps": 1},
+    "training": {"max_steps": 15, "eval_steps": 5, "logging_steps": 4},
 }
 """What is paid for in training is a loss on held-out prompts: the watch has something to say."""
 LONG = {

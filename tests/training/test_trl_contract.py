@@ -45,7 +45,7 @@ SOURCES = {
 }
 """Method → first 12 characters of the SHA-256 of its source, as read when the override was written."""
 
-ADDED = {"_buffered", "let_go", "load_state_dict", "state_dict", "steps_in_all"}
+ADDED = {"_buffered", "let_go", "load_state_dict", "measured", "state_dict", "steps_in_all"}
 ADDED |= {"write_checkpoint"}
 """Methods of PolicyTrainer that TRL's trainer does not have."""
 

@@ -1,7 +1,7 @@
 """TRL's trainer reports here: metrics under rlctl's names, evaluation on the way, view and trackers."""
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import torch
@@ -12,23 +12,9 @@ from rlctl.evaluation.labels import describe
 from rlctl.training.run import Run
 from rlctl.training.trackers import Trackers
 from rlctl.training.trl.bridge import RewardBridge
+from rlctl.training.trl.metrics import StepMetrics, rename, reward_metrics
 from rlctl.training.view import View
 from rlctl.training.watching import Watching
-
-NAMES = {
-    "loss": "train/loss",
-    "kl": "train/kl_div",
-    "entropy": "train/entropy",
-    "grad_norm": "train/grad_norm",
-    "learning_rate": "train/learning_rate",
-    "completions/mean_length": "train/completion_length",
-    "completions/clipped_ratio": "train/truncated_fraction",
-    "clip_ratio/region_mean": "train/clip_fraction",
-}
-"""TRL's metric → rlctl's; the rest of TRL's metrics keep their name below `trl/`."""
-
-REPLACED = ("reward", "reward_std", "frac_reward_zero_std", "rewards/", "step_time", "train_")
-"""Metrics of TRL that rlctl has under its own names."""
 
 
 class RunCallback(TrainerCallback):
@@ -40,6 +26,7 @@ class RunCallback(TrainerCallback):
         trackers: Experiment trackers; None on every process but the main one.
         bridge: The reward, which collects what was scored since the last line.
         seconds: The trainer's seconds by part of a step; emptied at every line.
+        measured: The trainer's metrics by name, a value per batch or micro-batch since the last line.
         evaluate: Evaluates held-out prompts at a step; None without `data.eval`.
     """
 
@@ -50,6 +37,7 @@ class RunCallback(TrainerCallback):
         trackers: Trackers | None,
         bridge: RewardBridge,
         seconds: dict[str, float],
+        measured: Mapping[str, Sequence[float]],
         evaluate: Callable[[int], HeldOut] | None,
     ) -> None:
         self.run = run
@@ -58,6 +46,7 @@ class RunCallback(TrainerCallback):
         self.bridge = bridge
         self.evaluate = evaluate
         self.seconds = seconds
+        self.step_metrics = StepMetrics(bridge, measured)
         self.watching = Watching(run, view, evaluates=evaluate is not None)
         self.last_step = 0
         self._control: Any = None
@@ -84,14 +73,19 @@ class RunCallback(TrainerCallback):
             self._end_if_stalled()
 
     def on_step_begin(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
-        """Start the clock."""
+        """Start the clock; what is measured from here on is the step's own."""
         self._step_start = time.perf_counter()
+        self.step_metrics.begin()
 
     def on_step_end(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
-        """Stop the clock; the last step is always logged, and so is any that may become the last."""
+        """Stop the clock; the last step is always logged, and so is any that may become the last.
+
+        The watch gets the figures of every step, so that what it says is the same however often is logged.
+        """
         self._step_seconds += time.perf_counter() - self._step_start
         self._steps += 1
         self.view.advance(state.global_step)
+        self.watching.training(state.global_step, self.step_metrics.end())
         patience = self.run.config.eval.patience
         may_end = patience is not None and self.run.evaluation_due(state.global_step, self.last_step)
         if may_end or state.global_step >= state.max_steps:
@@ -125,20 +119,20 @@ class RunCallback(TrainerCallback):
         """One line of metrics: means over the steps since the last."""
         logs: dict[str, Any] = kwargs["logs"]
         if "loss" in logs:
-            self.watching.training(state.global_step, self._log(state, logs))
+            self._log(state, logs)
 
     def on_train_end(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
         """The statistics of all steps; the view has no more to show."""
         self.view.end()
         self._write_statistics(at_once=True)
 
-    def _log(self, state: Any, logs: dict[str, Any]) -> dict[str, Any]:
-        metrics = {**self._reward_metrics(), **rename(logs), **self._speed()}
+    def _log(self, state: Any, logs: dict[str, Any]) -> None:
+        batches, self.bridge.pending = self.bridge.pending, []
+        metrics = {**reward_metrics(batches), **rename(logs), **self._speed()}
         if metrics.get("train/reward") is not None:
             self.run.progress.rewards.append((state.global_step, metrics["train/reward"]))
         if self.run.main:
             self._show(state.global_step, metrics)
-        return metrics
 
     def _show(self, step: int, metrics: dict[str, Any]) -> None:
         self._warn(step, metrics)
@@ -197,15 +191,6 @@ class RunCallback(TrainerCallback):
             self._written = now
             self.run.logs.result("rewards.json", self.bridge.statistics.as_dict())
 
-    def _reward_metrics(self) -> dict[str, float | None]:
-        batches, self.bridge.pending = self.bridge.pending, []
-        names = dict.fromkeys(name for batch in batches for name in batch)
-        means: dict[str, float | None] = {}
-        for name in names:
-            known = [value for batch in batches if (value := batch.get(name)) is not None]
-            means[f"train/{name}"] = sum(known) / len(known) if known else None
-        return means
-
     def _speed(self) -> dict[str, float]:
         steps = max(self._steps, 1)
         sampling, scoring = self.seconds.get("sampling", 0.0), self.bridge.seconds
@@ -234,14 +219,3 @@ class RunCallback(TrainerCallback):
             for name in self.view.components
         }
         return {"train/reward": totals, **parts}
-
-
-def rename(logs: dict[str, Any]) -> dict[str, Any]:
-    """TRL's metrics under rlctl's names; `train/kl_div` is None where no reference is loaded."""
-    metrics: dict[str, Any] = {"train/kl_div": None}
-    for name, value in logs.items():
-        if name in NAMES:
-            metrics[NAMES[name]] = value
-        elif not name.startswith(REPLACED) and name != "epoch":
-            metrics[f"trl/{name}"] = value
-    return {"epoch": logs.get("epoch"), **metrics}

@@ -100,7 +100,7 @@ def _train(
     policy = trainer.accelerator.unwrap_model(trainer.model)
     held_out = evaluator(policy, inputs, judge, config, run.stop)
     trackers = _trackers(config, run) if run.main else None
-    callback = RunCallback(run, view, trackers, bridge, trainer.seconds, held_out)
+    callback = RunCallback(run, view, trackers, bridge, trainer.seconds, trainer.measured, held_out)
     trainer.add_callback(callback)
     trainer.remove_callback(PrinterCallback)
     trainer.on_update, trainer.on_random = run.saver.updating, run.saver.restore_random

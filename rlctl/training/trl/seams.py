@@ -8,7 +8,7 @@ before the update: no forward pass, no share in loss, KL, entropy or any normali
 import math
 import shutil
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from copy import deepcopy
 from pathlib import Path
@@ -79,6 +79,11 @@ class PolicyTrainer(GRPOTrainer):
         innermost: Any = policy.get_base_model() if hasattr(policy, "get_base_model") else policy
         polled = self.stop
         self._hook = innermost.register_forward_pre_hook(lambda module, inputs: polled.poll())
+
+    @property
+    def measured(self) -> Mapping[str, Sequence[float]]:
+        """TRL's metrics of training by name, a value each time they were measured since the last line."""
+        return self._metrics["train"]
 
     def let_go(self) -> None:
         """Leave the model as it came: without a look for signals at every forward pass."""
