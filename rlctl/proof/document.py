@@ -13,7 +13,7 @@ from rlctl.proof.examples import rule as rule_of_examples
 from rlctl.proof.measured import Measured, mean, mean_of
 from rlctl.proof.runs import BASE, CONTROL, ProofRun
 from rlctl.proof.verdict import Values, Verdict, effect, minus, only
-from rlctl.proof.wording import about_control, basis, detectable, headline, limits
+from rlctl.proof.wording import about_control, also_trained_on, basis, detectable, headline, limits
 from rlctl.statistics.paired import Comparison
 
 PAGE, FILE = "proof.html", "proof.json"
@@ -51,6 +51,7 @@ def build(
         "metric": metric,
         "prompts": sum(verdict.counted),
         "prompts_without_value": len(verdict.counted) - sum(verdict.counted),
+        "also_trained_on": also_trained_on(plan["prompts"]),
         "samples_per_prompt": plan["num_samples"],
         "seeds": plan["seeds"],
         "base": deciding["base"],
@@ -71,7 +72,7 @@ def build(
         **document,
         **words,
         "detectable": detectable(document),
-        "limits": limits(config, len(trained)),
+        "limits": limits(config, plan),
         "alarms": [{"run": one.label, **notice} for one in runs for notice in one.record.get("watch") or []],
         "examples": examples(metric, measured[BASE], models),
         "rule_of_examples": rule_of_examples(metric, plan["seeds"][0]),

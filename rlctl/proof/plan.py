@@ -90,20 +90,39 @@ def fingerprint(rows: Sequence[Mapping[str, Any]]) -> HeldOut:
     return HeldOut(len(rows), digest.hexdigest())
 
 
-def make_plan(config: Config, seeds: list[int], prompts: HeldOut) -> dict[str, Any]:
+def require_held_out(prompts: HeldOut, trained_on: int) -> None:
+    """Raise where no held-out prompt is held out.
+
+    Args:
+        prompts: The held-out prompts.
+        trained_on: How many of them are also trained on.
+
+    Raises:
+        DataError: All of them are.
+    """
+    if trained_on == prompts.count:
+        raise DataError(
+            f"every one of the {prompts.count:,} held-out prompts is also trained on",
+            where="data.eval",
+            hint="Name prompts that training does not see, such as another split of data.train.",
+        )
+
+
+def make_plan(config: Config, seeds: list[int], prompts: HeldOut, trained_on: int) -> dict[str, Any]:
     """The plan of a proof, as `plan.json` holds it.
 
     Args:
         config: The resolved config, as the user gave it.
         seeds: The training seeds.
         prompts: The held-out prompts.
+        trained_on: How many of them are also trained on.
     """
     return {
         "made": now(),
         "metric": config.eval.metric,
         "metric_from": "eval.rewards" if config.eval.rewards is not None else "rewards",
         "num_samples": config.eval.num_samples,
-        "prompts": {"count": prompts.count, "sha256": prompts.sha256},
+        "prompts": {"count": prompts.count, "sha256": prompts.sha256, "trained_on": trained_on},
         "control": {"seed": seeds[0], "rewards.shuffle": True},
         "rule": verdict.rule(config.eval.metric, len(seeds)),
         **_circumstances(config, seeds),
@@ -175,7 +194,7 @@ def require_planned(plan: dict[str, Any], prompts: HeldOut) -> None:
     Raises:
         DataError: It was: the data have changed while the proof went on.
     """
-    if plan["prompts"] != {"count": prompts.count, "sha256": prompts.sha256}:
+    if HeldOut(plan["prompts"]["count"], plan["prompts"]["sha256"]) != prompts:
         hint = f"Put them back, or {ELSEWHERE}."
         raise DataError("the held-out prompts have changed since the plan", where="data.eval", hint=hint)
 
@@ -257,10 +276,13 @@ def _other_changes(known: dict[str, Any], plan: dict[str, Any]) -> list[str]:
         for name in ("seeds", "rlctl", "rule")
         if name in plan and known.get(name) != plan[name]
     ]
-    prompts = plan.get("prompts")
-    if prompts and known.get("prompts") != prompts:
-        before = known.get("prompts", {}).get("count")
-        found.append(f"data.eval: the held-out prompts have changed ({before} then, {prompts['count']} now)")
+    prompts, before = plan.get("prompts"), known.get("prompts", {})
+    if prompts and before.get("sha256") != prompts["sha256"]:
+        words = f"({before.get('count')} then, {prompts['count']} now)"
+        found.append(f"data.eval: the held-out prompts have changed {words}")
+    elif prompts and before.get("trained_on") != prompts["trained_on"]:
+        words = f"{before.get('trained_on')} in the plan, and now {prompts['trained_on']}"
+        found.append(f"data.train: held-out prompts that are also trained on: {words}")
     return [*found, *_changed_files(known.get("hashes", {}), plan["hashes"])]
 
 

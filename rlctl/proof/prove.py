@@ -14,14 +14,17 @@ from rich.console import Console
 from rlctl.config.config import Config
 from rlctl.config.load import load_config
 from rlctl.errors import RewardError, Stopped, UsageError
+from rlctl.evaluation.audience import Audience
 from rlctl.files import replace_text, write_json
 from rlctl.proof import document as documents
 from rlctl.proof import measured as kept
 from rlctl.proof import plan as plans
+from rlctl.proof.held_out import held_out
 from rlctl.proof.measured import Measured
 from rlctl.proof.page import render
 from rlctl.proof.runs import BASE, ProofRun, runs_of, seeds_of
 from rlctl.proof.verdict import judge
+from rlctl.proof.wording import also_trained_on
 from rlctl.training.place import lock, refuse_unwritable
 from rlctl.training.provenance import provenance
 from rlctl.training.stopping import StopSignals
@@ -101,10 +104,12 @@ class _Work:
         with self._step("rewards"):
             self._look_at_rewards()
         with self._step("held-out prompts"):
-            prompts = plans.fingerprint(self._held_out())
+            rows, trained_on = held_out(self.config, Audience(tell=self._say, poll=self.stop.check))
+            prompts = plans.fingerprint(rows)
+            plans.require_held_out(prompts, trained_on)
         with self._locked():
             new = plans.read(self.folder) is None
-            plan = plans.fix(self.folder, plans.make_plan(self.config, self.seeds, prompts))
+            plan = plans.fix(self.folder, plans.make_plan(self.config, self.seeds, prompts, trained_on))
             self._say_plan(plan, new=new)
             found = {BASE: self._measure(plan, BASE, BASE, "base model", None)}
             for run in self.runs:
@@ -133,14 +138,6 @@ class _Work:
         count = sum(len(section.tests) for section in sections)
         self._say(f"rewards: {count} of {count} tests passed" if count else "rewards: no tests in the config")
 
-    def _held_out(self) -> list[dict[str, Any]]:
-        from rlctl.evaluation.audience import Audience
-        from rlctl.evaluation.checkpoints import find_checkpoint
-        from rlctl.evaluation.policies import Policies
-
-        audience = Audience(tell=self._say, poll=self.stop.check)
-        return Policies(self.config, audience).prompts(find_checkpoint(BASE, self.config))
-
     def _say_plan(self, plan: dict[str, Any], *, new: bool) -> None:
         seeds = ", ".join(map(str, self.seeds))
         self._say(
@@ -148,6 +145,8 @@ class _Work:
             f"{'seeds' if len(self.seeds) > 1 else 'seed'} {seeds} and a control; "
             + (f"fixed now in {self.folder / plans.FILE}" if new else f"fixed {plan['made']}")
         )
+        if seen := also_trained_on(plan["prompts"]):
+            self._say(f"warning: {seen}")
 
     def _train(self, run: ProofRun) -> None:
         """Train a run to its end, unless that was done."""
@@ -187,7 +186,6 @@ class _Work:
         return found
 
     def _evaluate(self, plan: dict[str, Any], checkpoint: str, folder: Path, label: str) -> Measured:
-        from rlctl.evaluation.audience import Audience
         from rlctl.evaluation.evaluate import evaluate
 
         shutil.rmtree(folder, ignore_errors=True)  # of another run of this name

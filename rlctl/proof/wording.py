@@ -17,7 +17,23 @@ def headline(document: dict[str, Any]) -> str:
     change = f"{metric} {number(document['base'])} → {number(document['trained'])}, {interval(gain)}"
     if gain["p_value"] is not None:
         change += f", {p_value(gain['p_value'])}"
-    return f"{TITLES[document['verdict']]}: {document['because']} ({change})."
+    said = f"{TITLES[document['verdict']]}: {document['because']} ({change})."
+    seen = document["also_trained_on"]
+    return f"{said} Beware: {seen}" if seen else said
+
+
+def also_trained_on(prompts: dict[str, Any]) -> str | None:
+    """How many of the held-out prompts are no held-out prompts, in a sentence; None where none is.
+
+    Args:
+        prompts: `prompts` of the plan.
+    """
+    seen, all_of_them = prompts["trained_on"], prompts["count"]
+    if not seen:
+        return None
+    is_or_are = "is" if seen == 1 else "are"
+    share = f"{seen:,} of the {all_of_them:,} held-out prompts ({seen / all_of_them * 100:.1f} %)"
+    return f"{share} {is_or_are} also trained on."
 
 
 def basis(document: dict[str, Any]) -> str:
@@ -54,8 +70,14 @@ def detectable(document: dict[str, Any]) -> str | None:
     )
 
 
-def limits(config: Config, seeds: int) -> list[str]:
-    """What the verdict does not say."""
+def limits(config: Config, plan: dict[str, Any]) -> list[str]:
+    """What the verdict does not say.
+
+    Args:
+        config: The resolved config, as the user gave it.
+        plan: What was fixed beforehand.
+    """
+    seeds = len(plan["seeds"])
     metric = config.eval.metric
     source = (
         "rewards that training never saw"
@@ -73,6 +95,8 @@ def limits(config: Config, seeds: int) -> list[str]:
             "The same rewards were trained on: a model that exploits a weakness of them looks improved. "
             "eval.rewards names an independent measure.",
         )
+    if seen := also_trained_on(plan["prompts"]):
+        found.insert(0, f"{seen} A model that has learnt them by heart looks improved on them.")
     if seeds == 1:
         found.append(
             "With one seed, only the prompts vary. A run drifts by chance, so one seed can look better, or "

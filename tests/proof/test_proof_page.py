@@ -10,6 +10,7 @@ from rlctl.proof.charts import MOST_POINTS, thinned
 from rlctl.proof.page import as_text, forest_rows, render
 from rlctl.proof.wording import (
     about_control,
+    also_trained_on,
     basis,
     detectable,
     headline,
@@ -46,7 +47,7 @@ def document():
         "metric_from": "rewards",
         "seeds": [42, 43],
         "control": {"seed": 42},
-        "prompts": {"count": 20, "sha256": "ab" * 32},
+        "prompts": {"count": 20, "sha256": "ab" * 32, "trained_on": 0},
         "num_samples": 4,
         "rule": ["worse: below 0", "improved: above 0"],
         "hashes": {
@@ -75,6 +76,7 @@ def document():
         "prompts": 20,
         "prompts_without_value": 0,
         "detectable_effect": 0.071,
+        "also_trained_on": None,
         "samples_per_prompt": 4,
         "seeds": [42, 43],
         "base": 0.4,
@@ -236,6 +238,10 @@ def test_figures_in_words(document):
         "Improved: the trained models are better than the base model, and than the control "
         "(reward 0.400 → 0.900, +0.500 [+0.450, +0.550], p < 0.001)."
     )
+    seen = also_trained_on({"count": 20, "trained_on": 3})
+    assert seen == "3 of the 20 held-out prompts (15.0 %) are also trained on."
+    assert headline({**document, "also_trained_on": seen}).endswith(f"p < 0.001). Beware: {seen}")
+    assert also_trained_on({"count": 20, "trained_on": 0}) is None
     assert basis(document) == "2 seeds, 20 held-out prompts, 4 samples of each"
     assert basis({**document, "prompts": 19, "prompts_without_value": 1}) == (
         "2 seeds, 19 held-out prompts with a value in every model (1 of 20 lack one somewhere), "

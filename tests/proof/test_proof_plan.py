@@ -8,6 +8,7 @@ from small_proofs import proof_config, write_rows
 from rlctl.config.load import config_from_dict
 from rlctl.errors import CheckpointError, ConfigError, DataError, UsageError, dotted
 from rlctl.proof import plan as plans
+from rlctl.proof.wording import TITLES
 
 ROWS = [{"prompt": "one", "answer": "1"}, {"prompt": "two", "answer": "2"}]
 
@@ -28,8 +29,8 @@ def config(tmp_path):
     return make
 
 
-def planned(config, seeds=(42, 43), rows=ROWS):
-    return plans.make_plan(config, list(seeds), plans.fingerprint(rows))
+def planned(config, seeds=(42, 43), rows=ROWS, trained_on=0):
+    return plans.make_plan(config, list(seeds), plans.fingerprint(rows), trained_on)
 
 
 @pytest.fixture
@@ -46,7 +47,8 @@ def test_what_a_plan_holds(config, folder):
     assert plan["control"] == {"seed": 42, "rewards.shuffle": True}
     assert plan["prompts"]["count"] == 2
     assert len(plan["prompts"]["sha256"]) == 64
-    assert [line.partition(":")[0] for line in plan["rule"][2:5]] == ["worse", "improved", "no evidence"]
+    words = [line.partition(":")[0] for line in plan["rule"]]
+    assert [word for word in words if word in TITLES] == ["worse", "improved", "no evidence"]
     assert len(plan["hashes"]["config"]) == 64
     assert [name.endswith("mine.py") for name in plan["hashes"]["rewards"]] == [True]
     assert plan["config"]["rewards"]["components"][0]["type"] == "python"
@@ -93,6 +95,19 @@ def test_other_prompts_are_refused(config, folder):
     rows = [ROWS[0], {"prompt": "two", "answer": "3"}]
     with pytest.raises(UsageError, match=r"the held-out prompts have changed \(2 then, 2 now\)"):
         plans.fix(folder, planned(config(), rows=rows))
+
+
+def test_prompts_that_are_trained_on_since_then_are_refused(config, folder):
+    words = "data.train: held-out prompts that are also trained on: 0 in the plan, and now 1"
+    with pytest.raises(UsageError, match=words):
+        plans.fix(folder, planned(config(), trained_on=1))
+
+
+def test_prompts_that_are_all_trained_on_prove_nothing():
+    plans.require_held_out(plans.fingerprint(ROWS), 1)
+    with pytest.raises(DataError, match="every one of the 2 held-out prompts is also trained on") as caught:
+        plans.require_held_out(plans.fingerprint(ROWS), 2)
+    assert "another split of data.train" in str(caught.value)
 
 
 def test_other_files_are_refused(config, folder, tmp_path):

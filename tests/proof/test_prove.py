@@ -8,10 +8,10 @@ from pathlib import Path
 
 import pytest
 from rich.console import Console
-from small_proofs import HELD_OUT, proof_config
+from small_proofs import HELD_OUT, TRAIN, proof_config, write_rows
 
 from rlctl.config.load import config_from_dict
-from rlctl.errors import RewardError, Stopped, UsageError
+from rlctl.errors import DataError, RewardError, Stopped, UsageError
 from rlctl.proof.prove import prove
 from rlctl.training.place import lock
 
@@ -152,3 +152,22 @@ def test_several_processes_are_refused(proof, monkeypatch):
     monkeypatch.setitem(os.environ, "WORLD_SIZE", "2")
     with pytest.raises(UsageError, match="led by one process"):
         prove(proof[0], 2, quiet=True)
+
+
+def test_held_out_prompts_that_are_trained_on(tiny_model_folder, tmp_path):
+    """Equal but for white space: one of four is said loudly, all four are refused before anything is there."""
+    content = proof_config(tmp_path, tiny_model_folder)
+    rows = [{"prompt": text, "answer": "1"} for text in [*TRAIN, "thirteen "]]
+    write_rows(tmp_path / "train.jsonl", rows)
+    with (tmp_path / "printed.txt").open("w") as printed:
+        done = prove(config_from_dict(content), 1, console=Console(file=printed, width=200))
+    words = "1 of the 4 held-out prompts (25.0 %) is also trained on."
+    assert f"warning: {words}" in (tmp_path / "printed.txt").read_text()
+    assert json.loads((done.folder / "plan.json").read_text())["prompts"]["trained_on"] == 1
+    assert done.document["headline"].endswith(f"Beware: {words}")
+    assert done.document["limits"][0].startswith(words)
+    assert done.page.read_text().count(words) == 2
+    write_rows(tmp_path / "train.jsonl", [{"prompt": text, "answer": "1"} for text in HELD_OUT * 2])
+    with pytest.raises(DataError, match="every one of the 4 held-out prompts is also trained on"):
+        prove(config_from_dict(content), 1, output=tmp_path / "other", quiet=True)
+    assert not (tmp_path / "other").exists()
