@@ -6,7 +6,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from rlctl.evaluation.watch import Notice, Watch
+from rlctl.evaluation.watch import Notice, Watch, _below
+from rlctl.statistics.paired import Comparison
 
 ZERO_TO_ONE = [i / 19 for i in range(20)]
 """A metric of twenty prompts, with mean 0.5."""
@@ -117,6 +118,36 @@ def test_few_prompts_cannot_be_too_sure() -> None:
         watch.evaluation(0, [1.0] * n)
         train(watch, range(1, 21))
         assert len(watch.evaluation(20, [0.0] * n)) == found
+
+
+@pytest.mark.parametrize(
+    ("difference", "p_value", "wins", "losses", "expected"),
+    [
+        (-0.5, 0.001, 1, 4, 1 / 32),  # five prompts differ: none of 32 signs is rarer than 1 in 32
+        (-0.5, 0.001, 0, 12, 0.0005),  # enough of them: half of the two-sided p-value
+        (-0.5, 0.2, 0, 5, 0.1),
+        (-0.5, None, 0, 5, 1 / 32),
+        (0.5, 0.001, 12, 0, 1.0),  # a gain is no fall
+        (0.0, 1.0, 2, 2, 1.0),
+        (None, None, 0, 0, 1.0),
+    ],
+)
+def test_the_chance_of_a_fall_by_hand(
+    difference: float | None, p_value: float | None, wins: int, losses: int, expected: float
+) -> None:
+    found = Comparison(difference, -1.0, 1.0, p_value, wins, 8, losses, wins + 8 + losses, None)
+    assert _below(found) == expected
+
+
+def test_few_prompts_that_differ_cannot_be_too_sure() -> None:
+    """Five or eight of 20 that fall, 1 in 32 and 1 in 256; the first look may spend 1 in 80, and the t-test
+    would have it at 1 in 100 for five: mean −0.25, std 0.444, t = −2.52."""
+    for fallen, found in ((5, 0), (8, 1)):
+        watch = Watch("correct")
+        watch.evaluation(0, [1.0] * 20)
+        train(watch, range(1, 21))
+        said = watch.evaluation(20, [0.0] * fallen + [1.0] * (20 - fallen))
+        assert len([one for one in said if one.severity == "alarm"]) == found
 
 
 def test_a_metric_that_stays_while_the_reward_rises_is_a_warning() -> None:
