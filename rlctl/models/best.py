@@ -6,7 +6,7 @@ from typing import Any
 
 from rlctl.config.yaml_marks import parse
 from rlctl.errors import CheckpointError
-from rlctl.training.progress import Progress
+from rlctl.statistics.best import best
 
 BEST = "best"
 
@@ -23,27 +23,28 @@ def best_step(run: Path) -> int | None:
     Raises:
         CheckpointError: The run has no evaluation, or the checkpoint is gone.
     """
-    progress = Progress(_metric(run))
-    rows = _rows(run)
-    progress.evaluations = [row for row in rows if any(name.startswith("val/") for name in row)]
-    trained = [one["step"] for one in progress.evaluations if one["step"] > 0]
-    best = progress.best(trained)
-    if best is None:
-        why = f"no evaluation with {progress.metric!r} after a step is in its logs"
+    metric, rows = _metric(run), _rows(run)
+    values = {row["step"]: row[f"val/{metric}"] for row in rows if row["step"] > 0 and f"val/{metric}" in row}
+    chosen = best(values)
+    if chosen is None:
+        why = f"no evaluation with {metric!r} after a step is in its logs"
         hint = "Evaluations during training need data.eval and training.eval_steps."
         raise CheckpointError(f"which checkpoint is the best is not known: {why}", where=str(run), hint=hint)
-    if (run / "checkpoints" / f"checkpoint-{best}").is_dir():
-        return best
-    if best == max(row["step"] for row in rows) and (run / "final").is_dir():
+    if _saved(run, chosen):
+        return chosen
+    if chosen == max(row["step"] for row in rows) and (run / "final").is_dir():
         return None
-    there = [step for step in trained if (run / "checkpoints" / f"checkpoint-{step}").is_dir()]
-    second = progress.best(there)
+    second = best({step: value for step, value in values.items() if _saved(run, step)})
     hint = f"The best that is there is {run}@{second}." if second is not None else "No other is there."
     raise CheckpointError(
-        f"the best checkpoint by {progress.metric!r} is that of step {best}, and it is gone",
+        f"the best checkpoint by {metric!r} is that of step {chosen}, and it is gone",
         where=str(run),
         hint=hint,
     )
+
+
+def _saved(run: Path, step: int) -> bool:
+    return (run / "checkpoints" / f"checkpoint-{step}").is_dir()
 
 
 def _metric(run: Path) -> str:

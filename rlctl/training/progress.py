@@ -3,6 +3,8 @@
 from collections.abc import Iterable
 from typing import Any
 
+from rlctl.statistics.best import best
+
 
 class Progress:
     """Evaluations and rewards of a run, in the order of the steps. `Stateful`.
@@ -33,17 +35,16 @@ class Progress:
         Args:
             steps: Those to choose from; None for all, 0 included, which is before training.
         """
-        among = {one["step"] for one in self.evaluations} if steps is None else set(steps)
-        scored = [(value, -step) for step in among if (value := self.value(step)) is not None]
-        return -max(scored)[1] if scored else None
+        among = [one["step"] for one in self.evaluations] if steps is None else steps
+        return best({step: self.value(step) for step in among})
 
     def stalled(self, patience: int | None) -> str | None:
         """That so many evaluations have passed since the best one, in words; None where they have not."""
-        best = self.best()
-        since = sum(best is None or one["step"] > best for one in self.evaluations)
+        top = self.best()
+        since = sum(top is None or one["step"] > top for one in self.evaluations)
         if patience is None or since < patience:
             return None
-        value = f"{self.value(best):.3g} at step {best}" if best is not None else "none at all"
+        value = f"{self.value(top):.3g} at step {top}" if top is not None else "none at all"
         times = f"{since} evaluation{'s' * (since != 1)}"
         return f"no better {self.metric} in {times}, as eval.patience has it; the best is {value}"
 
