@@ -7,6 +7,7 @@ from statistics import fmean
 from typing import Any
 
 from rlctl.config.config import Config
+from rlctl.errors import CheckpointError
 from rlctl.proof.charts import thinned
 from rlctl.proof.examples import examples
 from rlctl.proof.examples import rule as rule_of_examples
@@ -82,9 +83,34 @@ def build(
         },
         "checkpoints": {name: one.figures for name, one in measured.items()},
         "runs": {one.name: _run(one) for one in runs},
+        "models": {
+            BASE: _model(None, measured[BASE]),
+            **{one.name: _model(one.identity, measured[one.name]) for one in runs},
+        },
         "plan": plan,
         "provenance": provenance,
     }
+
+
+def read(file: Path) -> dict[str, Any]:
+    """What was concluded before; nothing where nothing was.
+
+    Raises:
+        CheckpointError: The file cannot be read.
+    """
+    try:
+        found: dict[str, Any] = json.loads(file.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        return {}
+    except (OSError, ValueError) as error:
+        hint = "Remove it, and prove again: what is done is not done again."
+        raise CheckpointError(f"cannot be read ({error})", where=str(file), hint=hint) from error
+    return found
+
+
+def _model(run: str | None, found: Measured) -> dict[str, Any]:
+    """What a model and its completions were, to see later whether they still are."""
+    return {"run": run, "weights": found.weights, "samples_sha256": found.sha256}
 
 
 def _names(base: Measured) -> list[str]:

@@ -3,6 +3,7 @@
 Kept in `evaluation/<model>/`, so that a proof that was stopped evaluates no model twice.
 """
 
+import hashlib
 import json
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -18,6 +19,8 @@ Row = dict[str, Any]
 FOLDER = "evaluation"
 FILE = "per_prompt.json"
 SAMPLES = "samples.jsonl"
+KEPT = ("run", "figures", "per_prompt", "weights", "sha256")
+"""What the file holds: the run, and all of `Measured` but its folder."""
 
 
 @dataclass(frozen=True)
@@ -28,11 +31,19 @@ class Measured:
         folder: Where its samples are.
         figures: What `rlctl eval --json` says of it.
         per_prompt: Metric → its value for each prompt, None where there is none.
+        weights: Fingerprint of each file of the model; none for the base, which the plan holds.
+        sha256: Of the samples.
     """
 
     folder: Path
     figures: dict[str, Any]
     per_prompt: dict[str, list[float | None]]
+    weights: dict[str, str]
+    sha256: str
+
+    def sha256_now(self) -> str:
+        """Of the samples as they are on the disk."""
+        return sha256_of(self.folder)
 
     def completions(self, prompts: Iterable[int], *, greedy: bool, most: int) -> dict[int, list[Row]]:
         """The first sampled, or the greedy, completions of each of these prompts: rows of the samples.
@@ -74,12 +85,22 @@ def read(folder: Path, identity: str | None) -> Measured | None:
         found = json.loads((folder / FILE).read_text(encoding="utf-8"))
     except (OSError, ValueError):
         return None
-    if found.get("run") != identity or not (folder / SAMPLES).is_file():
+    if not isinstance(found, dict) or not found.keys() >= set(KEPT) or not (folder / SAMPLES).is_file():
         return None
-    return Measured(folder, found["figures"], found["per_prompt"])
+    if found["run"] != identity:
+        return None
+    return Measured(folder, *(found[name] for name in KEPT[1:]))
 
 
 def keep(measured: Measured, identity: str | None) -> None:
     """Write down that a model is measured, once its samples are on the disk."""
-    content = {"run": identity, "figures": measured.figures, "per_prompt": measured.per_prompt}
-    write_json(measured.folder / FILE, content)
+    write_json(
+        measured.folder / FILE,
+        {"run": identity, **{name: getattr(measured, name) for name in KEPT[1:]}},
+    )
+
+
+def sha256_of(folder: Path) -> str:
+    """SHA-256 of the samples of a model."""
+    with (folder / SAMPLES).open("rb") as handle:
+        return hashlib.file_digest(handle, "sha256").hexdigest()

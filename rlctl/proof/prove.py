@@ -23,10 +23,11 @@ from rlctl.proof.held_out import held_out
 from rlctl.proof.measured import Measured
 from rlctl.proof.page import render
 from rlctl.proof.runs import BASE, ProofRun, runs_of, seeds_of
+from rlctl.proof.standing import require_as_concluded, require_unchanged
 from rlctl.proof.verdict import judge
 from rlctl.proof.wording import also_trained_on
 from rlctl.training.place import lock, refuse_unwritable
-from rlctl.training.provenance import provenance
+from rlctl.training.provenance import fingerprints, provenance
 from rlctl.training.stopping import StopSignals
 
 SEEDS = 3
@@ -164,13 +165,16 @@ class _Work:
         self, plan: dict[str, Any], name: str, checkpoint: str, label: str, identity: str | None
     ) -> Measured:
         """Evaluate a model on the held-out prompts, unless that was done; say what came out."""
-        folder = self.folder / kept.FOLDER / name
+        folder, model = self.folder / kept.FOLDER / name, Path(checkpoint) / "final"
+        weights = {} if name == BASE else fingerprints(model)
         found = kept.read(folder, identity)
         if found is None:
             with self._step(label):
-                found = self._evaluate(plan, checkpoint, folder, label)
+                found = self._evaluate(plan, checkpoint, folder, label, weights)
                 kept.keep(found, identity)
             _let_go()
+        else:
+            require_unchanged(found, weights, self.config, str(model))
         metric = self.config.eval.metric
         value = kept.mean(found, metric)
         if value is None:
@@ -185,7 +189,9 @@ class _Work:
         self._say(f"{label}: {metric} {value:.3f} on {some}held-out prompts")
         return found
 
-    def _evaluate(self, plan: dict[str, Any], checkpoint: str, folder: Path, label: str) -> Measured:
+    def _evaluate(
+        self, plan: dict[str, Any], checkpoint: str, folder: Path, label: str, weights: dict[str, str]
+    ) -> Measured:
         from rlctl.evaluation.evaluate import evaluate
 
         shutil.rmtree(folder, ignore_errors=True)  # of another run of this name
@@ -199,7 +205,8 @@ class _Work:
         figures = done.figures[checkpoint]
         plans.require_planned(plan, plans.fingerprint(figures.prompts))
         names = [*figures.metrics(), *documents.OTHER_METRICS]
-        return Measured(folder, figures.as_dict(), {name: figures.per_prompt(name) for name in names})
+        per_prompt = {name: figures.per_prompt(name) for name in names}
+        return Measured(folder, figures.as_dict(), per_prompt, weights, kept.sha256_of(folder))
 
     def _conclude(self, plan: dict[str, Any], found: dict[str, Measured]) -> Proof:
         """Judge, and write the result down."""
@@ -208,8 +215,9 @@ class _Work:
         verdict = judge(values[BASE], trained, control)
         made_of = provenance(self.config)
         document = documents.build(self.config, plan, self.runs, found, verdict, made_of)
-        page = self.folder / documents.PAGE
-        write_json(self.folder / documents.FILE, document)
+        page, file = self.folder / documents.PAGE, self.folder / documents.FILE
+        require_as_concluded(documents.read(file), document, file)
+        write_json(file, document)
         replace_text(page, render(document))
         self._say("", document["headline"], document["about_control"], f"page: {page}")
         return Proof(

@@ -106,6 +106,13 @@ def document():
         "rule_of_examples": "Chosen by rule.",
         "curves": {"train/reward": points, "val/reward": []},
         "runs": {"seed-42": run},
+        "models": {
+            "seed-42": {
+                "run": "x",
+                "weights": {"model.safetensors": "12" * 32, "vocab.json": "34" * 32},
+                "samples_sha256": "56" * 32,
+            }
+        },
         "plan": plan,
         "provenance": {
             "command": ["rlctl", "prove", NASTY],
@@ -176,6 +183,7 @@ def test_the_page_says_what_was_found(document):
         "2 cores, 1 thread, H200",
         "100 steps, 31 s, begun 2030-01-01, taken up again 1 time; not the same since then: threads 1 → 2",
         "seed 42, step 50",
+        f"samples.jsonl {'56' * 32}, final/model.safetensors {'12' * 32}",
     ):
         assert words in text
     assert "/home/me" not in text

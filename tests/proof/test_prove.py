@@ -1,5 +1,6 @@
 """A whole proof with a tiny model: what it leaves, called again, and stopped in the middle."""
 
+import io
 import json
 import os
 import re
@@ -12,7 +13,9 @@ from small_proofs import HELD_OUT, TRAIN, proof_config, write_rows
 
 from rlctl.config.load import config_from_dict
 from rlctl.errors import DataError, RewardError, Stopped, UsageError
+from rlctl.proof.measured import sha256_of
 from rlctl.proof.prove import prove
+from rlctl.proof.standing import recount
 from rlctl.training.place import lock
 
 REWARD = """
@@ -155,7 +158,7 @@ def test_several_processes_are_refused(proof, monkeypatch):
 
 
 def test_held_out_prompts_that_are_trained_on(tiny_model_folder, tmp_path):
-    """Equal but for white space: one of four is said loudly, all four are refused before anything is there."""
+    """Equal but for white space: one of four is said loudly, all four are refused."""
     content = proof_config(tmp_path, tiny_model_folder)
     rows = [{"prompt": text, "answer": "1"} for text in [*TRAIN, "thirteen "]]
     write_rows(tmp_path / "train.jsonl", rows)
@@ -171,3 +174,100 @@ def test_held_out_prompts_that_are_trained_on(tiny_model_folder, tmp_path):
     with pytest.raises(DataError, match="every one of the 4 held-out prompts is also trained on"):
         prove(config_from_dict(content), 1, output=tmp_path / "other", quiet=True)
     assert not (tmp_path / "other").exists()
+
+
+def copied(proof, tmp_path) -> Path:
+    shutil.copytree(proof[1].folder, tmp_path / "copy")
+    return tmp_path / "copy"
+
+
+def edited(file: Path, change) -> None:
+    content = json.loads(file.read_text())
+    change(content)
+    file.write_text(json.dumps(content))
+
+
+def raise_values(content) -> None:
+    content["per_prompt"]["reward"] = [value + 1 for value in content["per_prompt"]["reward"]]
+
+
+def raise_samples(folder: Path) -> None:
+    rows = [json.loads(line) for line in (folder / "samples.jsonl").read_text().splitlines()]
+    for row in rows:
+        row["total"] += 1
+    (folder / "samples.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+
+
+def test_another_model_in_the_place_of_one_that_was_judged(proof, tmp_path):
+    copy = copied(proof, tmp_path)
+    weights = copy / "seed-43/final/model.safetensors"
+    content = bytearray(weights.read_bytes())
+    content[-1] ^= 1
+    weights.write_bytes(content)
+    with pytest.raises(DataError, match=r"not the model that was judged \(model\.safetensors\)") as caught:
+        prove(proof[0], 2, output=copy, quiet=True)
+    assert caught.value.where == str(copy / "seed-43/final")
+
+
+def test_values_that_were_edited(proof, tmp_path):
+    copy = copied(proof, tmp_path)
+    edited(copy / "evaluation/seed-42/per_prompt.json", raise_values)
+    with pytest.raises(DataError, match=r"says something else than samples\.jsonl"):
+        prove(proof[0], 2, output=copy, quiet=True)
+
+
+def test_samples_that_were_edited(proof, tmp_path):
+    copy = copied(proof, tmp_path)
+    raise_samples(copy / "evaluation/seed-42")
+    with pytest.raises(DataError, match="has changed since it was written"):
+        prove(proof[0], 2, output=copy, quiet=True)
+
+
+def test_all_of_an_evaluation_edited_after_the_proof_was_concluded(proof, tmp_path):
+    copy = copied(proof, tmp_path)
+    folder = copy / "evaluation/seed-42"
+    raise_samples(folder)
+    counted = recount(folder / "samples.jsonl", proof[0])
+
+    def consistent(content) -> None:
+        content["per_prompt"] = {name: counted.per_prompt(name) for name in content["per_prompt"]}
+        content["figures"] = counted.as_dict()
+        content["sha256"] = sha256_of(folder)
+
+    edited(folder / "per_prompt.json", consistent)
+    before = (copy / "proof.json").read_text()
+    with pytest.raises(DataError, match="concluded from another seed-42 than there is now"):
+        prove(proof[0], 2, output=copy, quiet=True)
+    assert (copy / "proof.json").read_text() == before
+
+
+def test_a_run_that_was_trained_otherwise(proof, tmp_path):
+    copy = copied(proof, tmp_path)
+    edited(
+        copy / "seed-43/run.json",
+        lambda record: record["hashes"]["data"].update(dict.fromkeys(record["hashes"]["data"], "00")),
+    )
+    with pytest.raises(DataError, match=r"trained with other files than planned \(data: train\.jsonl"):
+        prove(proof[0], 2, output=copy, quiet=True)
+
+
+class Meddler(io.StringIO):
+    """A screen on which something is done once a text has come by."""
+
+    def __init__(self, text, then):
+        super().__init__()
+        self.text, self.then = text, then
+
+    def write(self, written):
+        if self.text in written:
+            self.then()
+        return super().write(written)
+
+
+def test_prompts_that_change_once_the_plan_is_fixed(tiny_model_folder, tmp_path):
+    config = config_from_dict(proof_config(tmp_path, tiny_model_folder))
+    others = [{"prompt": text, "answer": "0"} for text in HELD_OUT[::-1]]
+    screen = Meddler("fixed now in", lambda: write_rows(tmp_path / "eval.jsonl", others))
+    with pytest.raises(DataError, match="the held-out prompts have changed since the plan"):
+        prove(config, 1, console=Console(file=screen, width=200))
+    assert not (tmp_path / "runs/small-prove/seed-42").exists()
