@@ -106,10 +106,17 @@ def bounded_interval(of: Moments, bounds: Interval) -> Interval:
     largest that there can be, m(1−m)n/(n−1), with the weight `DOUBT`/(`DOUBT` + E²), 29 % for one event and
     2 % for four. Where all values are the same it is `constant_interval`.
 
+    Wilson's end on the side of the near bound is too close below about ten events. It goes out to the exact
+    one-sided 95 % limit (Clopper and Pearson 1934) where that is further: the modified Wilson interval of
+    Brown, Cai and DasGupta 2001, "Interval Estimation for a Binomial Proportion", with the exact limit in
+    place of their Poisson one.
+
     Args:
         of: The values' moments.
         bounds: Least and greatest value that there can be.
     """
+    from scipy.special import betaincinv
+
     if of.std == 0:
         return constant_interval(of, bounds)
     least, width = bounds[0], bounds[1] - bounds[0]
@@ -117,10 +124,13 @@ def bounded_interval(of: Moments, bounds: Interval) -> Interval:
     most = m * (1 - m) * of.n / (of.n - 1)
     doubt = DOUBT / (DOUBT + (m * (1 - m) * width / of.error) ** 4)
     share = (1 - doubt) * (of.std / width) ** 2 / most + doubt
-    shift = critical(of.n - 1) ** 2 * share / (of.n - 1)  # t² over the effective sample size
+    size = (of.n - 1) / share  # the effective sample size
+    shift = critical(of.n - 1) ** 2 / size
     middle = (m + shift / 2) / (1 + shift)
     half = math.sqrt(shift * (m * (1 - m) + shift / 4)) / (1 + shift)
-    return least + width * max(0.0, middle - half), least + width * min(1.0, middle + half)
+    low = min(middle - half, float(betaincinv(size * m, size * (1 - m) + 1, 1 - LEVEL)))
+    high = max(middle + half, 1 - float(betaincinv(size * (1 - m), size * m + 1, 1 - LEVEL)))
+    return least + width * max(0.0, low), least + width * min(1.0, high)
 
 
 def constant_interval(of: Moments, bounds: Interval) -> Interval:

@@ -91,6 +91,18 @@ def test_one_prompt_with_one_pass_does_not_vouch_for_the_others() -> None:
     assert bounded_interval(of, (0, 1))[1] == pytest.approx(0.09, abs=0.01)
 
 
+def test_a_few_failures_do_not_rule_out_that_they_are_rare() -> None:
+    """Over all outcomes of n prompts with one sample: Wilson's end alone covers 85 to 92 % of these."""
+    for n in (20, 100, 500):
+        ends = [bounded_interval(moments([1.0] * c + [0.0] * (n - c)), (0, 1)) for c in range(n + 1)]
+        for p in (0.95, 0.98, 0.99, 0.995, 0.998, 1 - 0.15 / n):
+            covers = [low <= p <= high for low, high in ends]
+            assert stats.binom.pmf(range(n + 1), n, p) @ covers >= 0.934, (n, p)
+            assert stats.binom.pmf(range(n + 1), n, 1 - p) @ covers[::-1] >= 0.934, (n, p)
+    # One failure of 100: 1 − Beta⁻¹(0.05; 0.99, 99.01) = 1 − 0.05 %; Wilson's is 1 − 0.18 %.
+    assert bounded_interval(moments([1.0] * 99 + [0.0]), (0, 1))[1] == pytest.approx(0.9995, abs=5e-5)
+
+
 def test_without_spread() -> None:
     of = Moments(20, 0.0, 0.0, 0.0)
     # t²/(19 + t²) = 4.3807/23.3807 = 0.18736
