@@ -15,21 +15,19 @@ from filelock import FileLock
 
 from rlctl.config.config import Config
 from rlctl.config.dump import to_yaml
-from rlctl.errors import CheckpointError, RlctlError, Stopped, TrainingError, UsageError
+from rlctl.errors import RlctlError, Stopped, TrainingError, UsageError
 from rlctl.files import replace_text, sync, write_json
 from rlctl.training import place
-from rlctl.training import resume as going_on
 from rlctl.training.checkpoints import Checkpoint, Checkpoints
 from rlctl.training.faults import disk_full, explain, in_words
+from rlctl.training.former import Former, find
 from rlctl.training.logs import RunLogs
 from rlctl.training.progress import Progress
-from rlctl.training.provenance import differences, now, process, provenance
+from rlctl.training.provenance import now, process, provenance
+from rlctl.training.resume import inexact
 from rlctl.training.saver import Saver
 from rlctl.training.stopping import StopSignals
 from rlctl.training.together import Together
-
-PASSING = ("end", "error", "step", "stopped_early")
-"""What `run.json` says of how a run ended, which is over when it goes on."""
 
 
 class Run:
@@ -69,11 +67,9 @@ class Run:
         self.point: Checkpoint | None = None
         self.record: dict[str, Any] = {}
         self._resume = resume
-        self._former: dict[str, Any] | None = None
-        self._changes: list[going_on.Change] = []
+        self._former: Former | None = None
         self._lock: FileLock | None = None
         self._news: str | None = None
-        self._damaged: list[str] = []
         self._begun = False
 
     @property
@@ -95,48 +91,14 @@ class Run:
             return None
         try:
             self._lock = place.lock(self.path)
-            return self._find_point()
+            checkpoints, processes = self.saver.checkpoints, self.together.processes
+            self._former = find(self.path, self.config, checkpoints, processes, self.tell)
+            return None if self._former is None else self._former.point
         except OSError as error:
             raise self._unwritable(error) from error
         except RlctlError:
             self._release()
             raise
-
-    def _find_point(self) -> Checkpoint | None:
-        """The checkpoint to go on from, in a folder that is ours now."""
-        self._former = going_on.read_record(self.path)
-        if self._former is None:
-            return None
-        self.saver.checkpoints.run = self._former.get("id")
-        point, damaged = self.saver.checkpoints.newest()
-        config = (self.path if point is None else point.path) / "config.yaml"
-        if config.exists():
-            self._changes = going_on.allowed_changes(config, self.config)
-        self._damaged = damaged
-        if damaged and point is None:
-            raise CheckpointError(
-                "\n  ".join(["no checkpoint of this run can be used", *damaged]),
-                where=str(self.path),
-                hint="Mend one of them, begin another run (--set run.name=NAME), or remove the folder.",
-            )
-        for one in damaged:
-            self.tell(f"damaged, and not used: {one}")
-        if point is None and self.final.exists():
-            raise UsageError(
-                "this run is done, and has no checkpoint to go on from",
-                where=str(self.path),
-                hint=f"Begin another run with its model (--set model.path={self.path}, --set run.name=NAME).",
-            )
-        if point is None:
-            return None
-        processes = point.about["processes"]
-        if processes != self.together.processes:
-            raise UsageError(
-                f"this run has {processes} processes, and now there are {self.together.processes}",
-                where=str(self.path),
-                hint=f"Start it with {processes} again: each has a state of its own.",
-            )
-        return point
 
     def begin(self, record: dict[str, Any]) -> None:
         """Make the folder, or go back to the checkpoint; from now on signals save.
@@ -168,13 +130,9 @@ class Run:
             raise self._unwritable(error) from error
 
     def _write_start(self, found: dict[str, Any]) -> None:
-        self.record = found
+        self.record = found if self._former is None else self._former.goes_on(found)
         if self._former is not None:
-            if self.point is not None:  # what was done so far was done with what it has of then
-                old = self._former.items()
-                self.record = {name: value for name, value in old if name not in PASSING}
-                self.record.setdefault("id", found["id"])
-            self._former_lives(found)
+            self._tell_from_where()
         self.record |= {"status": "running", "process": process()}
         self._write_record()
         self.saver.config, self.saver.run = to_yaml(self.config), self.record["id"]
@@ -189,22 +147,15 @@ class Run:
         if self._news:
             self.note(self._news)
 
-    def _former_lives(self, found: dict[str, Any]) -> None:
-        """Write down that the run goes on, and whether it is still the run that it would have been."""
-        assert self._former is not None
-        step = self.point.step if self.point else 0
-        others = differences(self._former, found) if self.point else []
-        changed = [*going_on.describe(self._changes), *others]
-        entry = {"time": found["start"], "step": step, "command": found["command"], "changed": changed}
-        if self._damaged:
-            entry["damaged"] = self._damaged
-        self.record = {**self.record, "resumed": [*self._former.get("resumed", []), entry]}
+    def _tell_from_where(self) -> None:
+        """Say that the run goes on, and whether it is still the run that it would have been."""
+        entry = self.record["resumed"][-1]
         if self.point is None:
             self.tell("no checkpoint yet: starting at step 0")
-        elif changed:
-            self._news = going_on.inexact(entry)
+        elif entry["changed"]:
+            self._news = inexact(entry)
         else:
-            self.tell(f"going on after step {step}")
+            self.tell(f"going on after step {self.point.step}")
 
     def restore(self) -> None:
         """Every part of `saver.parts` goes on from `point`."""
