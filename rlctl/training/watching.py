@@ -49,15 +49,18 @@ class Watching:
         """End the run if reward and metric have parted, and the config says so; what was reached is saved.
 
         Raises:
-            TrainingError: They have.
+            TrainingError: They have, as one process at least sees it; on every process.
         """
-        if self.mode != "stop" or not any(self.run.together.gather(self.watch.parted is not None)):
+        if self.mode != "stop":
+            return
+        parted = next(filter(None, self.run.together.gather(self.watch.parted)), None)
+        if parted is None:
             return
         saved = self.run.save_now()
         best = self.run.progress.best()
         where = f"before training ({self.run.config.model.path})" if best == 0 else f"{self.run.path}@best"
         raise TrainingError(
-            f"stopped by the watch after step {step}: {self.watch.parted}",
+            f"stopped by the watch after step {step}: {parted}",
             where=str(self.run.path),
             hint=f"The best evaluation is of step {best}: {where}. {saved}; "
             "to go on all the same: --resume --set eval.watch=warn",
