@@ -176,6 +176,35 @@ def test_held_out_prompts_that_are_trained_on(tiny_model_folder, tmp_path):
     assert not (tmp_path / "other").exists()
 
 
+SILENT = """
+import pathlib
+
+TRAINED = pathlib.Path({folder!r})
+
+def score(completions, answer, **columns):
+    return [None if one == "0" and TRAINED.exists() else float(one) for one in answer]
+"""
+
+
+def test_prompts_without_a_value_once_trained(tiny_model_folder, tmp_path):
+    """The first of four prompts is worth 0 to the base model, and no number to the others: 1, 2, 3 stay."""
+    (tmp_path / "mine.py").write_text(SILENT.format(folder=str(tmp_path / "runs/small-prove/seed-42")))
+    own = {"type": "python", "function": str(tmp_path / "mine.py:score"), "isolate": False}
+    judging = {"rewards": {"components": [own]}, "num_samples": 2}
+    config = config_from_dict(proof_config(tmp_path, tiny_model_folder, eval=judging))
+    with (tmp_path / "printed.txt").open("w") as printed:
+        document = prove(config, 2, console=Console(file=printed, width=200)).document
+    assert (document["base"], document["trained"]) == (2.0, 2.0)
+    assert (document["prompts"], document["prompts_without_value"]) == (3, 1)
+    assert document["gain"]["prompts"] == document["over_control"]["prompts"] == 3
+    assert document["checkpoints"]["base"]["reward"]["mean"] == 1.5
+    assert {row["prompts"] for row in document["metrics"] if row["name"] == "reward"} == {3}
+    assert document["verdict"] == "no evidence"
+    assert document["because"].startswith("more than 5 % of the prompts lack a value in some model")
+    assert "3 held-out prompts with a value in every model (1 of 4 lack one somewhere)" in document["basis"]
+    assert "reward 2.000 on 3 of 4 held-out prompts" in (tmp_path / "printed.txt").read_text()
+
+
 def copied(proof, tmp_path) -> Path:
     shutil.copytree(proof[1].folder, tmp_path / "copy")
     return tmp_path / "copy"
