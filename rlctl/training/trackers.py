@@ -1,6 +1,6 @@
 """Experiment trackers, through accelerate: one set of names, histograms and tables where they exist."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from importlib import import_module
 from pathlib import Path
 from typing import Any
@@ -18,6 +18,7 @@ from accelerate.tracking import (
 from rlctl.config.config import Config
 from rlctl.config.dump import to_yaml
 from rlctl.errors import MissingError
+from rlctl.evaluation.watch import Notice
 
 HINTS = {
     "tensorboard": "Leave it out of tracking.report_to, or write elsewhere (--output-dir).",
@@ -89,16 +90,23 @@ class Trackers:
             return
         title = f"{rows[0]['split']}_samples"  # a name of its own: training and evaluation share steps
         data = [[_text(row.get(column)) for column in COLUMNS] for row in rows]
+        self._log_table(step, title, COLUMNS, data)
+
+    def log_notices(self, step: int, notices: Sequence[Notice]) -> None:
+        """What the watch says, as a table."""
+        self._log_table(step, "watch", ["severity", "text"], [[one.severity, one.text] for one in notices])
+
+    def _log_table(self, step: int, title: str, columns: list[str], data: list[list[str]]) -> None:
         for name, tracker in self.trackers.items():
             if name == "wandb":
-                tracker.log_table(title, columns=COLUMNS, data=data, step=step)
+                tracker.log_table(title, columns=columns, data=data, step=step)
             elif name == "tensorboard":
-                tracker.tracker.add_text(title, markdown_table(COLUMNS, data), global_step=step)
+                tracker.tracker.add_text(title, markdown_table(columns, data), global_step=step)
             elif name == "trackio":
-                table = import_module("trackio").Table(dataframe=pandas.DataFrame(data, columns=COLUMNS))
+                table = import_module("trackio").Table(dataframe=pandas.DataFrame(data, columns=columns))
                 tracker.log({title: table}, step=step)
             else:  # a file per step: mlflow's own log_table reads all former rows again at every call
-                content = {"columns": COLUMNS, "data": data}
+                content = {"columns": columns, "data": data}
                 import_module("mlflow").log_dict(content, f"{title}/{step:06}.json")
 
     def close(self) -> None:

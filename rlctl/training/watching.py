@@ -1,4 +1,4 @@
-"""The watch in a run: what it says goes to the log, the screen and `run.json`, and may end the run."""
+"""The watch in a run: what it says goes to log, screen, trackers and `run.json`, and may end the run."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
@@ -7,6 +7,7 @@ from typing import Any
 from rlctl.errors import TrainingError
 from rlctl.evaluation.watch import Notice, Watch
 from rlctl.training.run import Run
+from rlctl.training.trackers import Trackers
 from rlctl.training.view import View
 
 
@@ -16,12 +17,14 @@ class Watching:
     Args:
         run: The run.
         view: What a person sees.
+        trackers: Experiment trackers; None on every process but the main one.
         evaluates: Whether there are held-out prompts.
     """
 
-    def __init__(self, run: Run, view: View, *, evaluates: bool) -> None:
+    def __init__(self, run: Run, view: View, trackers: Trackers | None, *, evaluates: bool) -> None:
         self.run = run
         self.view = view
+        self.trackers = trackers
         self.mode = run.config.eval.watch
         self.watch = Watch(run.config.eval.metric, evaluates=evaluates)
 
@@ -38,12 +41,12 @@ class Watching:
     def training(self, step: int, metrics: Mapping[str, Any]) -> None:
         """A step is done; `metrics` are its own."""
         if self.mode != "off":
-            self._say(self.watch.training(step, metrics))
+            self._say(step, self.watch.training(step, metrics))
 
     def evaluation(self, step: int, values: Sequence[float | None]) -> None:
         """The held-out prompts were evaluated; `values` is the metric of each."""
         if self.mode != "off":
-            self._say(self.watch.evaluation(step, values))
+            self._say(step, self.watch.evaluation(step, values))
 
     def stop_if_parted(self, step: int) -> None:
         """End the run if reward and metric have parted, and the config says so; what was reached is saved.
@@ -66,13 +69,15 @@ class Watching:
             "to go on all the same: --resume --set eval.watch=warn",
         )
 
-    def _say(self, notices: Sequence[Notice]) -> None:
+    def _say(self, step: int, notices: Sequence[Notice]) -> None:
         for one in notices:
             line = f"{one.severity}: step {one.step}: {one.text}"
             self.run.logs.text(line)
             self.view.notice(line)
         if notices:
             self._remember()
+            if self.trackers is not None:
+                self.trackers.log_notices(step, notices)
 
     def _remember(self) -> None:
         self.run.remember(watch=[asdict(one) for one in self.watch.notices])

@@ -214,6 +214,17 @@ def test_it_stops_the_run_before_the_first_line_of_the_log(train: Train) -> None
         train(FALLING, eval={"watch": "stop"}, training={"logging_steps": 1000})
 
 
+def test_trackers_get_what_it_says(train: Train) -> None:
+    from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
+    run = train(FALLING, tracking={"report_to": ["tensorboard"]})
+    events = EventAccumulator(str(run.path / "logs/tensorboard"), {"tensors": 0})
+    events.Reload()
+    said = events.Tensors("watch/text_summary")
+    assert [one.step for one in said] == [4, 12]
+    assert f"| alarm | {ALARM}".encode() in said[0].tensor_proto.string_val[0]
+
+
 def test_off_it_says_nothing(train: Train) -> None:
     run = train(FALLING, eval={"watch": "off"})
     assert "watch" not in record(run.path)

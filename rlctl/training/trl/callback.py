@@ -47,7 +47,7 @@ class RunCallback(TrainerCallback):
         self.evaluate = evaluate
         self.seconds = seconds
         self.step_metrics = StepMetrics(bridge, measured)
-        self.watching = Watching(run, view, evaluates=evaluate is not None)
+        self.watching = Watching(run, view, trackers, evaluates=evaluate is not None)
         self.last_step = 0
         self._control: Any = None
         self._step_start = 0.0
