@@ -147,7 +147,12 @@ def prove(
     config: ConfigArgument,
     overrides: Overrides = [],  # noqa: B006
     seeds: Annotated[
-        int, typer.Option("--seeds", metavar="N", help="Training seeds: run.seed and those after it.")
+        int,
+        typer.Option(
+            "--seeds",
+            metavar="N",
+            help="Training seeds, run.seed and those after it; one alone is never called improved.",
+        ),
     ] = 3,
     output: Annotated[
         str | None,
