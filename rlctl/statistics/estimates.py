@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from rlctl.statistics.intervals import LEVEL as LEVEL
-from rlctl.statistics.intervals import Interval, bounded_interval, deviation, interval, moments
+from rlctl.statistics.intervals import Interval, bounded_interval, deviation, inside, interval, moments
 
 
 @dataclass(frozen=True)
@@ -52,11 +52,11 @@ def mean_interval(clusters: Sequence[Sequence[float]], bounds: Interval | None =
     Raises:
         ValueError: If the bounds are no range, or a value lies outside.
     """
-    values = [value for cluster in clusters for value in cluster]
     if bounds is not None and not bounds[0] < bounds[1]:
         raise ValueError(f"the bounds {bounds} are no range")
-    if bounds is not None and values and not bounds[0] <= min(values) <= max(values) <= bounds[1]:
-        raise ValueError(f"a value lies outside the bounds {bounds}")
+    if bounds is not None:
+        clusters = [inside(cluster, bounds) for cluster in clusters]
+    values = [value for cluster in clusters for value in cluster]
     means = [math.fsum(cluster) / len(cluster) for cluster in clusters if len(cluster)]
     std = deviation(values) if len(values) > 1 else None
     if len(means) < 2:

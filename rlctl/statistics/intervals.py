@@ -12,6 +12,8 @@ LEVEL = 0.95
 """Of every interval."""
 DOUBT = 0.4
 """What is held against a sample's own word on its spread; see `bounded_interval`."""
+ROUNDING = 1e-12
+"""Values that differ by no more than this share of their size are the same: the rest is arithmetic."""
 
 Interval = tuple[float, float]
 
@@ -23,7 +25,7 @@ class Moments:
     Args:
         n: How many values; at least two.
         mean: Their mean.
-        std: Standard deviation, n−1; 0 exactly where all are the same.
+        std: Standard deviation, n−1; 0 exactly where all are the same up to rounding.
         skewness: Third standardised moment, corrected for n (Joanes and Gill 1998, G1); 0 below three values.
     """
 
@@ -49,11 +51,29 @@ def moments(values: Sequence[float]) -> Moments:
 
 
 def deviation(values: Sequence[float]) -> float:
-    """Standard deviation of two or more values, n−1; 0 exactly where all are the same."""
-    if min(values) == max(values):
+    """Standard deviation of two or more values, n−1; 0 exactly where all are the same up to rounding."""
+    if same(min(values), max(values)):
         return 0.0
     mean = math.fsum(values) / len(values)
     return math.sqrt(math.fsum([(value - mean) ** 2 for value in values]) / (len(values) - 1))
+
+
+def same(x: float, y: float) -> bool:
+    """Whether two values are equal up to rounding."""
+    return math.isclose(x, y, rel_tol=ROUNDING)
+
+
+def inside(values: Sequence[float], bounds: Interval) -> list[float]:
+    """The values, moved onto a bound where they are outside by rounding alone.
+
+    Raises:
+        ValueError: If a value lies outside.
+    """
+    low, high = bounds
+    slack = ROUNDING * max(abs(low), abs(high))
+    if any(not low - slack <= value <= high + slack for value in values):
+        raise ValueError(f"a value lies outside the bounds {bounds}")
+    return [min(max(value, low), high) for value in values]
 
 
 def critical(freedom: float, p_value: float = 1 - LEVEL) -> float:

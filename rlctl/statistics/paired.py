@@ -10,9 +10,11 @@ from rlctl.statistics.intervals import (
     constant_interval,
     constant_p_value,
     critical,
+    inside,
     interval,
     moments,
     p_value,
+    same,
 )
 
 POWER = 0.8
@@ -29,7 +31,7 @@ class Comparison:
         high: Upper end of the interval.
         p_value: Two-sided; None below two prompts. Below 0.05 exactly where the interval leaves out 0.
         wins: Prompts where a is higher.
-        ties: Prompts where both are equal.
+        ties: Prompts where both are equal, up to rounding.
         losses: Prompts where b is higher.
         n: Prompts that have both.
         detectable_effect: Smallest true difference that as many prompts find with 80 % power at 5 %.
@@ -79,9 +81,9 @@ def compare(
         ValueError: If a and b have different lengths, or a value lies outside the bounds.
     """
     pairs = [(x, y) for x, y in zip(a, b, strict=True) if x is not None and y is not None]
-    if bounds is not None and any(not bounds[0] <= value <= bounds[1] for pair in pairs for value in pair):
-        raise ValueError(f"a value lies outside the bounds {bounds}")
-    differences = [x - y for x, y in pairs]
+    if bounds is not None:
+        pairs = [(x, y) for x, y in (inside(pair, bounds) for pair in pairs)]
+    differences = [0.0 if same(x, y) else x - y for x, y in pairs]
     wins, losses, n = sum(d > 0 for d in differences), sum(d < 0 for d in differences), len(differences)
     counts = (wins, n - wins - losses, losses, n)
     if n < 2:

@@ -60,6 +60,18 @@ def test_a_share_stays_between_0_and_1() -> None:
             assert found.high > found.low
 
 
+def test_rounding_is_no_spread_and_leaves_no_bounds() -> None:
+    # The mean of 0.1, 0.1, 0.1 is 0.10000000000000002, and 0.1 + 0.2 is 0.30000000000000004.
+    found = mean_interval([[0.1] * 3, [0.1]], (0, 0.1))
+    assert (found.high, found.std) == (pytest.approx(0.1), 0.0)
+    assert mean_interval([[0.1 + 0.2], [0.3], [0.3]]).low is None
+    over = mean_interval([[0.1 + 0.2], [0.0], [0.3]], (0, 0.3))
+    assert over.high is not None
+    assert over.high <= 0.3
+    with pytest.raises(ValueError, match="outside"):
+        mean_interval([[0.3 + 1e-9], [0.0]], (0, 0.3))
+
+
 def test_values_and_bounds_that_do_not_fit() -> None:
     with pytest.raises(ValueError, match=r"outside the bounds \(0, 1\)"):
         mean_interval([[0.5], [1.5]], (0, 1))
