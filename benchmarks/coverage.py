@@ -75,6 +75,17 @@ def penalised(p: float, samples: int, correlation: float = 0.5) -> Population:
     return Population(draw, 0.95 * p - 0.1)
 
 
+def rejected(share: float) -> Population:
+    """Nine in ten right; all eight samples of some prompts are invalid, −2."""
+    import numpy as np
+
+    def draw(rng: Any, prompts: int) -> Any:
+        right = rng.random((prompts, 8)) < 0.9
+        return np.where(rng.random((prompts, 1)) < share, -2.0, right)
+
+    return Population(draw, 0.9 * (1 - share) - 2 * share)
+
+
 def means() -> dict[str, Population]:
     """Populations for `mean_interval`."""
     found = {"normal": Population(lambda rng, n: rng.normal(1, 2, (n, 1)), 1.0)}
@@ -85,12 +96,17 @@ def means() -> dict[str, Population]:
             found[f"share {p}, {samples} samples, correlation {correlation}"] = passes(
                 p, correlation, samples
             )
+    for p in (0.98, 0.99, 0.995):
+        found[f"share {p}, 1 sample"] = passes(p, 0.5, 1)
+        found[f"share {p}, 8 samples, correlation 0.5"] = passes(p, 0.5, 8)
     for p in (0.1, 0.5, 0.9):
         found[f"share {p}, 8 samples, some missing"] = ragged(p)
     for p, samples in ((0.1, 1), (0.5, 1), (0.9, 1), (0.5, 4), (0.9, 4)):
         found[f"reward with penalty, {p} right, {samples} sample{'s' * (samples > 1)}"] = penalised(
             p, samples
         )
+    for share in (0.01, 0.02, 0.05):
+        found[f"reward with penalty on all 8 samples of {share} of the prompts"] = rejected(share)
     found["exponential"] = Population(lambda rng, n: rng.gamma(1, 1, (n, 1)), 1.0)
     found["log-normal"] = Population(lambda rng, n: rng.lognormal(0, 0.5, (n, 1)), 1.1331484530668263)
     found["t with 3 degrees"] = Population(lambda rng, n: rng.standard_t(3, (n, 1)), 0.0)
