@@ -59,8 +59,9 @@ def across_seeds(
     Variances Are Not Equal". Satterthwaite's degrees of freedom for the sum are too many for three seeds.
 
     Against a single run with a seed of its own, such as a control, that run's drift is in every difference,
-    and no mean over seeds takes it out. It is one more draw of what seeds do, so the part of the seeds becomes
-    MSS/P · (1/S + 1) instead of MSS/P · 1/S. One seed tells nothing of that drift: there is no interval.
+    and no mean over seeds takes it out. It is one more draw of what seeds do, so the part of the seeds
+    becomes MSS/P · (1/S + 1) instead of MSS/P · 1/S. One seed tells nothing of that drift: there is no
+    interval.
 
     Seeds without any value are left out, then prompts without a value from every seed that is left. With
     one seed, only prompts are random, and the method is that of `paired.compare`.
