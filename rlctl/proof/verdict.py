@@ -11,7 +11,7 @@ from math import comb
 from statistics import fmean
 from typing import Any, Literal
 
-from rlctl.statistics.estimates import LEVEL
+from rlctl.statistics.intervals import LEVEL
 from rlctl.statistics.paired import Comparison, compare
 from rlctl.statistics.seeds import SeedsEstimate, across_seeds
 

@@ -5,7 +5,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from rlctl.statistics.intervals import LEVEL as LEVEL
 from rlctl.statistics.intervals import Interval, bounded_interval, deviation, inside, interval, moments
 
 
