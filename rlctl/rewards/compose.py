@@ -5,6 +5,7 @@
 
 import contextlib
 import sys
+import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property
@@ -40,6 +41,7 @@ class Scored:
         extras: Column → one value per completion of this process, logged by rewards.
         metrics: Name → mean over the values that rewards logged on any process.
         start: Place of this process's first row among all.
+        seconds: Component → seconds that scoring took in this process.
     """
 
     rows: list[Row]
@@ -47,6 +49,7 @@ class Scored:
     extras: dict[str, list[Any]] = field(default_factory=dict)
     metrics: dict[str, float] = field(default_factory=dict)
     start: int = 0
+    seconds: dict[str, float] = field(default_factory=dict)
 
     @property
     def totals(self) -> list[float | None]:
@@ -63,6 +66,7 @@ class _Share:
     metrics: dict[str, list[float]]
     examples: list[Example]
     error: tuple[type[RewardError | Stopped], str, str | None] | None = None
+    seconds: dict[str, float] = field(default_factory=dict)
     key: str = field(default_factory=lambda: uuid4().hex)
 
 
@@ -214,23 +218,27 @@ class Scorer:
             check(self.rewards, rows, [example for each in shares for example in each.examples])
         mine = [each.key for each in shares].index(share.key)
         start = sum(each.size for each in shares[:mine])
-        return Scored(rows[start : start + len(batch)], rows, extras, _means(shares), start)
+        return Scored(rows[start : start + len(batch)], rows, extras, _means(shares), start, share.seconds)
 
     def _score_here(self, batch: Batch) -> tuple[_Share, dict[str, list[Any]]]:
         """This process's raw scores. An error travels to all processes, so that none waits for the others."""
         merged = Reply([None] * len(batch))
         scores: dict[str, list[Score]] = {}
+        seconds: dict[str, float] = {}
         everyone = list(range(len(batch)))
         try:
             for part in self.rewards.components:
                 if self.poll is not None:
                     self.poll()
+                started = time.perf_counter()
                 reply = self._component(part, batch)
+                seconds[part.name] = time.perf_counter() - started
                 scores[part.name] = reply.scores
                 merged.put(everyone, reply)
         except (RewardError, Stopped) as error:
             return _Share(len(batch), {}, {}, [], (type(error), error.message, error.hint)), {}
-        return _Share(len(batch), scores, merged.metrics, examples(scores, batch.texts)), merged.extras
+        found = examples(scores, batch.texts)
+        return _Share(len(batch), scores, merged.metrics, found, seconds=seconds), merged.extras
 
     def _component(self, part: Component, batch: Batch) -> Reply:
         batch = self._with_columns(part, batch, part.columns())
