@@ -18,6 +18,7 @@ from rlctl.evaluation.judge import Judge
 from rlctl.evaluation.rescoring import Completions, read_completions
 from rlctl.evaluation.result import Evaluation, compared, place
 from rlctl.evaluation.samples import Drawn, kept, score
+from rlctl.models.tokenizer import lazy_tokenize
 from rlctl.rewards.compose import Scorer
 from rlctl.rewards.selftest import require, run_tests
 from rlctl.training.provenance import data_hashes, model_hashes, reward_hashes
@@ -162,9 +163,8 @@ class _Scoring:
         self.config = config
         self.audience = audience
         self.judge = Judge(config)
-        self.scorer = Scorer(config.eval_rewards, tokenize=self._tokenize, poll=audience.poll)
+        self.scorer = Scorer(config.eval_rewards, tokenize=lazy_tokenize(config.model), poll=audience.poll)
         self.samples: list[dict[str, Any]] = []
-        self._tokenizer: Any = None
 
     def __enter__(self) -> "_Scoring":
         self.scorer.load()
@@ -198,14 +198,6 @@ class _Scoring:
         found = Evaluation(self.config, request, folder, figures, comparisons, results)
         found.write(self.samples, list(benchmark_samples(benchmarks)))
         return found
-
-    def _tokenize(self, text: str) -> list[int]:
-        if self._tokenizer is None:
-            from rlctl.models.tokenizer import load_tokenizer
-
-            self._tokenizer = load_tokenizer(self.config.model)
-        ids: list[int] = self._tokenizer(text, add_special_tokens=False)["input_ids"]
-        return ids
 
 
 def _asked(config: Config, names: Sequence[str], against: Sequence[str]) -> dict[str, Any]:

@@ -6,28 +6,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from pydantic import ValidationError
-
-from rlctl.config.data import Source
-from rlctl.data.files import read_rows
-from rlctl.data.peek import is_local
+from rlctl.data.completions import completion_rows, is_logged, prompt_of, token_ids
 from rlctl.errors import DataError
 from rlctl.evaluation.samples import Drawn
-from rlctl.registry import did_you_mean
 from rlctl.rewards.batch import text_of
-
-OURS = (
-    "checkpoint",
-    "prompt_index",
-    "greedy",
-    "completion",
-    "completion_ids",
-    "truncated",
-    "kl",
-    "entropy",
-    "columns",
-)
-"""Columns that are not passed on to the rewards as such."""
 
 
 @dataclass
@@ -65,22 +47,17 @@ def read_completions(
     found, places, reads = Completions(), dict[str, int](), list(columns)
     counts: dict[tuple[str, int], int] = {}
     default = Path(path).name.removesuffix(".gz").rpartition(".")[0] or path
-    for line, row in enumerate(_rows(path), start=1):
-        renamed = {name: row[column] for name, column in mapping.items() if column in row}
-        row = {**{name: value for name, value in row.items() if name not in mapping.values()}, **renamed}
-        if row.get("split") == "train" and "step" in row and "components" in row:
+    for line, (where, row) in enumerate(completion_rows(path, mapping), start=1):
+        if row.get("split") == "train" and "step" in row and is_logged(row):
             continue
-        if "completion" in row and row["completion"] is None and _is_table(path):
-            row["completion"] = ""  # an empty cell
-        _check(row, f"{path}: row {line}")
-        prompt = _prompt(row)
+        prompt = prompt_of(row)
         asked = [row.get("prompt_index"), prompt["prompt"], *(prompt.get(name) for name in reads)]
         key = json.dumps(asked if "prompt" in row else line, default=str)
         if key not in places:
             places[key] = len(found.prompts)
             found.prompts.append(prompt)
         name = str(row.get("checkpoint") or _step(row) or default)
-        drawn = _drawn(row, places[key], f"{path}: row {line}")
+        drawn = _drawn(row, places[key], where)
         counts[name, drawn.prompt] = counts.get((name, drawn.prompt), 0) + (not drawn.greedy)
         if per_prompt is None or drawn.greedy or counts[name, drawn.prompt] <= per_prompt:
             found.drawn.setdefault(name, []).append(drawn)
@@ -89,50 +66,12 @@ def read_completions(
     return found
 
 
-def _is_table(path: str) -> bool:
-    return path.removesuffix(".gz").endswith((".csv", ".tsv"))
-
-
-def _check(row: Mapping[str, Any], where: str) -> None:
-    """Raise DataError unless a row has a completion."""
-    if isinstance(row.get("completion"), str | list):
-        return
-    if "completion" in row:
-        kind = "null" if row["completion"] is None else f"a {type(row['completion']).__name__}"
-        raise DataError(f"`completion` is {kind}, not text or chat messages", where=where)
-    near = did_you_mean("completion", row) or f"the columns are {', '.join(row)}"
-    raise DataError("has no completion (text, or chat messages)", where=where, hint=near)
-
-
 def _step(row: Mapping[str, Any]) -> str | None:
     """What an evaluation in a run's log is called."""
-    return f"step-{row['step']}" if row.get("split") == "eval" and "components" in row else None
-
-
-def _rows(path: str) -> Iterable[dict[str, Any]]:
-    if is_local(path) and not Path(path).is_dir():
-        return read_rows(Path(path))
-    from rlctl.data.sources import read_source
-
-    try:
-        return read_source(Source(path=path)).to_list()
-    except ValidationError as error:
-        raise DataError(f"{path!r} names no data", where="--completions") from error
-
-
-def _prompt(row: Mapping[str, Any]) -> dict[str, Any]:
-    """The prompt of a row, with the columns that rewards may read."""
-    kept = row.get("columns")
-    if isinstance(kept, dict) and "components" in row:  # written by rlctl
-        return {"prompt": row.get("prompt") or "", **kept}
-    columns = {name: value for name, value in row.items() if name not in (*OURS, "prompt")}
-    return {"prompt": row.get("prompt") or "", **columns}
+    return f"step-{row['step']}" if row.get("split") == "eval" and is_logged(row) else None
 
 
 def _drawn(row: Mapping[str, Any], prompt: int, where: str) -> Drawn:
-    ids = row.get("completion_ids")
-    if ids is not None and not (isinstance(ids, list) and all(isinstance(one, int) for one in ids)):
-        raise DataError("`completion_ids` is no list of whole numbers", where=where)
     for name, kinds in (("greedy", bool), ("truncated", bool), ("kl", int | float), ("entropy", int | float)):
         if row.get(name) is not None and not isinstance(row[name], kinds):
             raise DataError(f"`{name}` is {row[name]!r}", where=where)
@@ -140,7 +79,7 @@ def _drawn(row: Mapping[str, Any], prompt: int, where: str) -> Drawn:
         prompt,
         bool(row.get("greedy")),
         text_of(row["completion"]),
-        ids,
+        token_ids(row, where),
         row.get("truncated"),
         row.get("kl"),
         row.get("entropy"),

@@ -1,7 +1,7 @@
 """The tokenizer of a model: padding on the left, a padding token, the chat template that the YAML names."""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -28,6 +28,23 @@ TOKENIZER_FILES = (
 
 PADDING_NAMES = ("<|pad|>", "<pad>", "[PAD]", "<|finetune_right_pad_id|>", "<|endoftext|>", "<unk>", "[UNK]")
 """Tokens that serve as padding where a tokenizer names none, in the order of preference."""
+
+
+def lazy_tokenize(model: Model) -> Callable[[str], list[int]]:
+    """Text → token ids without special tokens; the tokenizer is loaded when it is first asked.
+
+    Args:
+        model: The section `model`.
+    """
+    loaded: list[PreTrainedTokenizerBase] = []
+
+    def tokenize(text: str) -> list[int]:
+        if not loaded:
+            loaded.append(load_tokenizer(model))
+        ids: list[int] = loaded[0](text, add_special_tokens=False)["input_ids"]
+        return ids
+
+    return tokenize
 
 
 def load_tokenizer(model: Model) -> "PreTrainedTokenizerBase":

@@ -121,16 +121,11 @@ class _Work:
 
     def _look_at_rewards(self) -> None:
         """What is asked of the rewards before anything is spent on training."""
-        from rlctl.models.tokenizer import load_tokenizer
+        from rlctl.models.tokenizer import lazy_tokenize
         from rlctl.rewards.compose import Scorer
         from rlctl.rewards.selftest import require, run_tests
 
-        tokenizer = load_tokenizer(self.config.model)
-
-        def tokenize(text: str) -> list[int]:
-            ids: list[int] = tokenizer(text, add_special_tokens=False)["input_ids"]
-            return ids
-
+        tokenize = lazy_tokenize(self.config.model)
         sections = [self.config.rewards, *([self.config.eval.rewards] if self.config.eval.rewards else [])]
         for section in sections:
             with Scorer(section, tokenize=tokenize, poll=self.stop.check) as scorer:
