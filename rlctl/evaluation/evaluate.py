@@ -16,9 +16,10 @@ from rlctl.evaluation.checkpoints import default_name, find_all, refuse_itself, 
 from rlctl.evaluation.figures import Figures
 from rlctl.evaluation.judge import Judge
 from rlctl.evaluation.rescoring import Completions, read_completions
-from rlctl.evaluation.result import Evaluation, compared, place
+from rlctl.evaluation.result import RESULTS, Evaluation, compared
 from rlctl.evaluation.samples import Drawn, kept, score
 from rlctl.models.tokenizer import lazy_tokenize
+from rlctl.results import place
 from rlctl.rewards.compose import Scorer
 from rlctl.rewards.selftest import require, run_tests
 from rlctl.training.provenance import data_hashes, model_hashes, reward_hashes
@@ -82,7 +83,7 @@ def evaluate(
         "benchmarks": benchmarks,
     }
     run = next((one.run for one in models if one.run is not None), None)
-    folder = place(request, output, run, Path(config.run.output_dir))
+    folder = _place(request, output, run, config)
     with _Scoring(config, audience) as scoring:
         from rlctl.evaluation.policies import Policies
 
@@ -132,7 +133,7 @@ def _rescored(
                 hint = f"it has completions of {', '.join(found.drawn)}"
                 raise UsageError(f"{file} has no completions of {name!r}", where="--checkpoint", hint=hint)
         request = {**_asked(config, chosen, against), "completions": _content(file), "per_prompt": per_prompt}
-        folder = place(request, output, None, Path(config.run.output_dir))
+        folder = _place(request, output, None, config)
         audience.tell(f"completions of {file}: {sum(map(len, found.drawn.values())):,}, no model is loaded")
         _share_prompts(found, chosen, against)
         figures = {
@@ -217,6 +218,10 @@ def _asked(config: Config, names: Sequence[str], against: Sequence[str]) -> dict
             "rewards": reward_hashes(config),
         },
     }
+
+
+def _place(request: dict[str, Any], output: str | Path | None, run: Path | None, config: Config) -> Path:
+    return place("eval", request, RESULTS, output=output, run=run, default=Path(config.run.output_dir))
 
 
 def _files(config: Config, model: Model) -> dict[str, Any]:

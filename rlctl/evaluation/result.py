@@ -1,15 +1,13 @@
 """What an evaluation found, and the folder that keeps it."""
 
-import hashlib
 import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from tempfile import TemporaryFile
 from typing import Any
 
 from rlctl.config.config import Config
-from rlctl.errors import CheckpointError, UsageError
+from rlctl.errors import UsageError
 from rlctl.evaluation.figures import Figures
 from rlctl.files import replace_text, write_json
 from rlctl.statistics.paired import Comparison, compare, holm
@@ -156,56 +154,3 @@ def compared(
 def _pair(a: Figures, b: Figures, metric: str) -> Comparison:
     bounds = a.bounds(metric) if b.bounds(metric) else None
     return compare(a.per_prompt(metric), b.per_prompt(metric), bounds=bounds)
-
-
-def place(request: Mapping[str, Any], output: str | Path | None, run: Path | None, default: Path) -> Path:
-    """The folder of an evaluation: the same for the same request, another for any other.
-
-    Args:
-        request: What is asked for.
-        output: The folder that the user names, if so.
-        run: The run that the first checkpoint is of; its `results` is the place.
-        default: The place where no run is.
-
-    Raises:
-        UsageError: The folder that the user names holds something else.
-    """
-    text = json.dumps(request, sort_keys=True, default=str)
-    digest = hashlib.sha256(text.encode()).hexdigest()[:8]
-    if output is None:
-        folder = (run / "results" / f"eval-{digest}" if run else default / f"eval-{digest}").absolute()
-    else:
-        folder = Path(output).absolute()
-        if folder.is_file():
-            raise UsageError("a file, not a folder", where=str(folder), hint="Choose another: --output DIR.")
-        if folder.is_dir() and any(folder.iterdir()) and _request(folder) != json.loads(text):
-            raise UsageError(
-                "holds something else than this evaluation; nothing is overwritten",
-                where=str(folder),
-                hint="Choose another: --output DIR.",
-            )
-    _try_to_write(folder)
-    return folder
-
-
-def _try_to_write(folder: Path) -> None:
-    """Find out before hours of sampling whether a folder can be written; nothing new stays."""
-    new = [one for one in (folder, *folder.parents) if not one.exists()]
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        with TemporaryFile(dir=folder):
-            pass
-        for one in new:
-            one.rmdir()
-    except OSError as error:
-        message = f"the results could not be written ({error.strerror or error})"
-        raise UsageError(message, where=str(folder), hint="Choose another: --output DIR.") from error
-
-
-def _request(folder: Path) -> Any:
-    """What the results in a folder are of; None where there are none."""
-    file = folder / RESULTS
-    try:
-        return json.loads(file.read_text(encoding="utf-8")).get("request") if file.is_file() else None
-    except (OSError, ValueError, AttributeError) as error:
-        raise CheckpointError(f"cannot be read ({error})", where=str(file)) from error

@@ -124,7 +124,7 @@ def test_the_folder_that_is_named_is_not_overwritten(rlctl, here):
     assert rlctl("eval", *SMALL, "--output", "mine", "-q").code == 0
     ran = rlctl("eval", *SMALL, "--output", "mine", "--num-samples", "3")
     assert ran.code == 2
-    assert "holds something else than this evaluation" in ran.err
+    assert "holds something else than this command would write" in ran.err
     (here / "notes.txt").write_text("mine")
     assert rlctl("eval", *SMALL, "--output", str(here)).code == 2
 
