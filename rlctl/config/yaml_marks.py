@@ -50,6 +50,25 @@ def parse(text: str, file: str) -> Document:
     Raises:
         ConfigError: The text is not YAML, or holds several documents.
     """
+    root = compose(text, file)
+    builder = _Builder(file)
+    try:
+        data = None if root is None else builder.build(root, ())
+    except RecursionError:
+        raise _error(file, 1, "nested too deeply", None) from None
+    return Document(data, builder.lines, builder.problems)
+
+
+def compose(text: str, file: str) -> yaml.Node | None:
+    """The nodes of the one document that `text` holds, with their places; None where it holds nothing.
+
+    Args:
+        text: YAML.
+        file: What to call it in problems.
+
+    Raises:
+        ConfigError: The text is not YAML, or holds several documents.
+    """
     bad = yaml.reader.Reader.NON_PRINTABLE.search(text)
     if bad:
         line = text.count("\n", 0, bad.start()) + 1
@@ -57,15 +76,13 @@ def parse(text: str, file: str) -> Document:
             file, line, f"a character that YAML does not allow (U+{ord(bad.group()):04X})", "remove it"
         )
     try:
-        root = yaml.compose(text, Loader=_Loader)
-        builder = _Builder(file)
-        data = None if root is None else builder.build(root, ())
+        root: yaml.Node | None = yaml.compose(text, Loader=_Loader)
     except yaml.MarkedYAMLError as error:
         line, message, fix = explain_syntax(error, text.splitlines())
         raise _error(file, line, message, fix) from None
     except RecursionError:
         raise _error(file, 1, "nested too deeply", None) from None
-    return Document(data, builder.lines, builder.problems)
+    return root
 
 
 def scalar(text: str) -> Any:
