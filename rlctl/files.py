@@ -40,16 +40,19 @@ def write_json(path: Path, content: dict[str, Any], *, synced: bool = False) -> 
     replace_text(path, text, synced=synced)
 
 
-def replace_text(path: Path, text: str, *, synced: bool = False) -> None:
+def replace_text(path: Path, text: str, *, synced: bool = False, mode: int | None = None) -> None:
     """Write to a temporary neighbour, then rename it into place: readers see the old text or the new.
 
     Args:
         path: The file.
         text: What it is to hold.
         synced: Whether that must outlast a loss of power.
+        mode: Permissions of the file; None for those of any new file.
     """
     temporary = path.with_name(f".{path.name}.tmp")
-    temporary.write_text(text, encoding="utf-8")
+    temporary.write_text(text, encoding="utf-8", newline="")
+    if mode is not None:
+        temporary.chmod(mode)
     if synced:
         sync([temporary])
     temporary.replace(path)
