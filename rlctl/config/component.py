@@ -1,7 +1,7 @@
 """What every part of a reward has in common. A reward type is one class that inherits from `Component`."""
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import AfterValidator, Field, field_validator, model_validator
@@ -114,6 +114,21 @@ class Component(Section):
     def knows_answers(cls) -> bool:
         """Whether this type says what a completion answers, beside how good that is."""
         return cls.answer is not Component.answer
+
+    def reference(self, row: Mapping[str, Any]) -> str | None:
+        """A completion that this part should score at its top; None where the row holds none.
+
+        `analyze-rewards` scores it, to find a reward that does not know a right answer. What a part says of
+        its own form is left to `wrap`.
+
+        Args:
+            row: The columns of one row of the data.
+        """
+        return None
+
+    def wrap(self, text: str) -> str:
+        """A text in the form that this part asks for; its last line is the answer, the rest the way there."""
+        return text
 
     def notes(self) -> tuple[str, ...]:
         """What `rlctl check` should tell a person about this part."""

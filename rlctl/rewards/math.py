@@ -3,6 +3,7 @@ Math-Verify's, in a process that can be killed: it fails in threads, and some ex
 """
 
 import re
+from collections.abc import Mapping
 from typing import Annotated, Any, Literal
 
 from pydantic import Field
@@ -19,6 +20,10 @@ PATIENCE = 2
 _COMMAND = re.compile(r"\\(?:begin|end|text|mathrm|operatorname)\{[^}]*\}|\\[A-Za-z]+")
 _WORD = re.compile(r"[A-Za-z]{2,}")
 _LATEX = re.compile(r"\$|\\\(|\\\[")
+_NOT_WORKED_OUT = re.compile(
+    r"\d[\s)}\]]*(?:[-+*×·−x]|\\cdot(?![A-Za-z])|\\times(?![A-Za-z]))(?!\s*10\s*\^)[\s({\[]*[-.]?\d"
+)
+"""A sum, difference or product of numbers: right as mathematics, but the prompt `47+38=` is that too."""
 _NUMBER_WITH_UNIT = re.compile(r"[-$€£¥]*(?:[\d.,]+|\d{1,3}(?: \d{3})+)\s*%?")
 
 
@@ -31,6 +36,7 @@ class MathAnswer(Component):
     """Column with the right answer: a number, an expression, LaTeX, or text that ends in `#### 72`.
 
     Words beside a number are its unit: `10` and `10 apples` are right for `10 apples`, `10 oranges` is not.
+    Where a number is asked for, a sum, difference or product that is not worked out is wrong: `40 + 32`.
     """
 
     needs_worker = True
@@ -51,6 +57,14 @@ class MathAnswer(Component):
         """The final answer, numbers in one form; expressions that look different count as different."""
         found = final_answer(completion)
         return canonical(found) if found is not None else None
+
+    def reference(self, row: Mapping[str, Any]) -> str | None:
+        """The right answer's text, in a box where it would not be seen as an answer otherwise."""
+        right = gold_answer(row.get(self.column))
+        if right is None:
+            return None
+        seen = None if right.boxed else final_answer(right.text)
+        return right.text if seen is not None and seen.text == right.text else f"\\boxed{{{right.text}}}"
 
     def build(self) -> RewardFunction:
         """Math-Verify (Kydlíček 2025) on the final answer.
@@ -113,7 +127,7 @@ def _quick(text: str, gold: Any) -> Any:
         return PENDING
     said = read(answer)
     if isinstance(said, Answer):
-        return PENDING
+        return 0.0 if _NOT_WORKED_OUT.search(said.text) else PENDING
     return float(isinstance(said, Number) and equal(number, said))
 
 

@@ -1,11 +1,12 @@
 """Rewards that look at the text of a completion: exact match, regular expression, format."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Annotated, Any, Literal
 
 from pydantic import Field, field_validator, model_validator
 
 from rlctl.config.component import Component, RewardFunction
+from rlctl.rewards.forms import around, final_line, split_answer
 from rlctl.rewards.outcome import Failed, Invalid, Score
 
 
@@ -47,6 +48,10 @@ class ExactMatch(Component):
     def answer(self, completion: str) -> str | None:
         """The completion as it is compared; None where nothing is left of it."""
         return self._normal(completion) or None
+
+    def reference(self, row: Mapping[str, Any]) -> str | None:
+        """The column; where it ends in a line `#### 72`, what a policy is asked for: 72."""
+        return final_line(row.get(self.column))
 
     def _normal(self, text: str) -> str:
         if self.collapse_space:
@@ -108,13 +113,34 @@ class Regex(Component):
         """0 to 1, or to any number of matches."""
         return 0.0, float("inf") if self.mode == "count" else 1.0
 
-    def build(self) -> RewardFunction:
-        """The search, with a time limit for each completion."""
+    def reference(self, row: Mapping[str, Any]) -> str | None:
+        """The column that is compared with, inside the pattern; None where no text of that kind matches."""
+        right = final_line(row.get(self.column)) if self.column else None
+        wrapped = None if right is None else self.wrap(right)
+        return wrapped if wrapped is not None and self._matches(wrapped) else None
+
+    def wrap(self, text: str) -> str:
+        """The fixed pieces of the pattern around the last line, where that matches."""
+        return around(self.pattern, text, self._matches)
+
+    def _matches(self, text: str) -> bool:
+        try:
+            found = self._search()(text, timeout=self.match_timeout)
+            return next(found, None) is not None if self.mode == "count" else found is not None
+        except TimeoutError:
+            return False
+
+    def _search(self) -> Callable[..., Any]:
+        """The method that looks for the pattern."""
         import regex
 
         compiled = regex.compile(self.pattern)
         methods = {"search": compiled.search, "match": compiled.match, "full": compiled.fullmatch}
-        search: Callable[..., Any] = methods.get(self.mode, compiled.finditer)
+        return methods.get(self.mode, compiled.finditer)
+
+    def build(self) -> RewardFunction:
+        """The search, with a time limit for each completion."""
+        search = self._search()
 
         def score(text: str, gold: Any) -> Score:
             if self.column and gold is None:
@@ -185,6 +211,16 @@ class Format(Component):
             return [self._score(text) for text in completions]
 
         return format_reward
+
+    def wrap(self, text: str) -> str:
+        """The last line in the last tag or section, what comes before it in the others."""
+        head, last = split_answer(text)
+        names = self.tags or self.sections
+        contents = [*[head or last] * (len(names) - 1), text if len(names) == 1 else last]
+        if self.sections:
+            return "\n".join(f"{name} {content}" for name, content in zip(names, contents, strict=True))
+        tags = [f"<{name}>{content}</{name}>" for name, content in zip(names, contents, strict=True)]
+        return "\n".join(tags).removeprefix(f"<{names[0]}>" if self.opened else "")
 
     def _score(self, text: str) -> Score:
         right, outside = self._tags(text) if self.tags else self._sections(text)
