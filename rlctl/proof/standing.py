@@ -15,6 +15,7 @@ from rlctl.evaluation.figures import Figures
 from rlctl.evaluation.samples import Drawn, Sample
 from rlctl.proof.measured import FILE, SAMPLES, Measured
 from rlctl.rewards.aggregate import Row
+from rlctl.rewards.outcome import Failed, Invalid, Score
 
 CURE = "Put it back, or prove it in another folder (--output DIR)."
 
@@ -79,8 +80,15 @@ def recount(file: Path, config: Config) -> Figures:
         raise DataError(f"cannot be read ({error})", where=str(file), hint=CURE) from error
 
 
+def _score(part: dict[str, Any]) -> Score:
+    """What a component said, the four outcomes kept apart."""
+    apart = {"invalid": Invalid, "failed": Failed}.get(part["outcome"])
+    score: Score = part["raw"] if apart is None else apart(part["reason"])
+    return score
+
+
 def _sample(row: dict[str, Any]) -> Sample:
-    scores = {name: part["raw"] for name, part in row["components"].items()}
+    scores = {name: _score(part) for name, part in row["components"].items()}
     scored = Row(row["outcome"], row["reason"], row["total"], scores, {}, {})
     told = ("truncated", "kl", "entropy")
     drawn = Drawn(
