@@ -6,8 +6,9 @@ from typing import Any, Literal
 
 import numpy as np
 
-from rlctl.calibration.spread import Ratio, by_group, deviations, ratio
-from rlctl.calibration.table import Floats, Integers, Table, group_means
+from rlctl.calibration.spread import Ratio, Ties, by_group, deviations, pooled_std, ratio, ties
+from rlctl.calibration.summary import quantiles
+from rlctl.calibration.table import Floats, Integers, Mask, Table, group_means
 
 Scale = Literal["group", "batch", "none"]
 """What advantages are divided by: `algorithm.scale_rewards`."""
@@ -104,8 +105,119 @@ def shares(table: Table, *, scale: Scale = "group") -> Shares:
     return Shares(parts, share(table.totals - known), share(left))
 
 
-def _filled(part: Floats, scored: Floats, penalised: Floats, groups: Integers) -> Floats:
+def _filled(part: Floats, scored: Mask, penalised: Mask, groups: Integers) -> Floats:
     """A part as a column without holes: 0 where it does not apply, its group's mean where invalid."""
     column = np.where(scored, np.nan_to_num(part, nan=0.0), np.nan)
     means = np.nan_to_num(group_means(column, groups), nan=0.0)
     return np.where(penalised, means, column)
+
+
+@dataclass(frozen=True)
+class PartFigures:
+    """One part of the reward over the valid completions that it applies to; None where there are too few.
+
+    Args:
+        count: Completions with a raw score.
+        mean: Mean raw score.
+        std: Its standard deviation, n − 1.
+        ci95: Interval of the mean over prompts.
+        min: Least raw score.
+        max: Greatest.
+        quantiles: `p01` to `p99` of the raw scores.
+        weighted_mean: Mean of the part's share of the total.
+        weighted_std: Its standard deviation.
+        weighted_within_std: Its standard deviation within prompts, pooled.
+        saturated_low: Share at the lower bound, or at the least score where no bound is known.
+        saturated_high: Share at the upper bound, or at the greatest score.
+        bounds: The bounds that are known.
+        ties: Ties of the raw scores within prompts.
+    """
+
+    count: int
+    mean: float | None
+    std: float | None
+    ci95: list[float] | None
+    min: float | None
+    max: float | None
+    quantiles: dict[str, float] | None
+    weighted_mean: float | None
+    weighted_std: float | None
+    weighted_within_std: float | None
+    saturated_low: float | None
+    saturated_high: float | None
+    bounds: tuple[float, float] | None
+    ties: Ties
+
+    @property
+    def constant(self) -> bool:
+        """Whether two or more scores are all the same."""
+        return self.count > 1 and self.ties.distinct == 1
+
+    def as_dict(self) -> dict[str, Any]:
+        """Under the names of `analyze-rewards --json`; a bound that is infinite is None."""
+        bounds = None
+        if self.bounds is not None:
+            bounds = [bound if np.isfinite(bound) else None for bound in self.bounds]
+        return {
+            **{
+                name: getattr(self, name)
+                for name in ("count", "mean", "std", "ci95", "min", "max", "quantiles")
+            },
+            "bounds": bounds,
+            "weighted": {
+                "mean": self.weighted_mean,
+                "std": self.weighted_std,
+                "within_std": self.weighted_within_std,
+            },
+            "saturated": {"low": self.saturated_low, "high": self.saturated_high},
+            "ties": self.ties.share,
+            "distinct": self.ties.distinct,
+            "constant": self.constant,
+        }
+
+
+def describe_part(
+    raw: Floats, part: Floats, valid: Mask, groups: Integers, bounds: tuple[float, float] | None = None
+) -> PartFigures:
+    """Figures of one part; see `PartFigures`.
+
+    Args:
+        raw: (N,) raw scores, NaN where there is none.
+        part: (N,) shares of the total, NaN where it does not count.
+        valid: (N,) completions that count.
+        groups: (N,) group of each row.
+        bounds: Lowest and highest raw score that there can be, where that is known.
+    """
+    raw, part = np.where(valid, raw, np.nan), np.where(valid, part, np.nan)
+    scores, weighted = raw[~np.isnan(raw)], part[~np.isnan(part)]
+    n = len(scores)
+    low, high = (bounds if bounds is not None else (scores.min(), scores.max())) if n else (0.0, 0.0)
+    counts, sums = by_group(raw - scores.mean() if n else raw, groups)
+    mean = ratio(sums, counts)
+    return PartFigures(
+        count=n,
+        mean=_mean(scores),
+        std=_std(scores),
+        ci95=[end + float(scores.mean()) for end in mean.ends] if mean.ends else None,
+        min=float(scores.min()) if n else None,
+        max=float(scores.max()) if n else None,
+        quantiles=quantiles(scores),
+        weighted_mean=_mean(weighted),
+        weighted_std=_std(weighted),
+        weighted_within_std=pooled_std(part, groups),
+        saturated_low=float(np.mean(scores <= low)) if n else None,
+        saturated_high=float(np.mean(scores >= high)) if n else None,
+        bounds=bounds,
+        ties=ties(raw, groups),
+    )
+
+
+def _mean(values: Floats) -> float | None:
+    return float(values.mean()) if len(values) else None
+
+
+def _std(values: Floats) -> float | None:
+    """Standard deviation, n − 1; exactly 0 where all values are the same up to rounding."""
+    if len(values) < 2:
+        return None
+    return pooled_std(values, np.zeros(len(values), dtype=np.int64))

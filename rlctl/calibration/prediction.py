@@ -151,7 +151,8 @@ class _Class:
         weight = np.concatenate([np.ones(len(places)), absent])
         wide = int(counts.sizes.max()) + 1
         kinds, kind = np.unique(often * wide + counts.sizes[place], return_inverse=True)
-        likelihood = _Likelihood(kinds // wide, kinds % wide, np.bincount(kind, weights=weight))
+        seen: Floats = np.bincount(kind, weights=weight).astype(np.float64)
+        likelihood = _Likelihood(kinds // wide, kinds % wide, seen)
         best = minimize(
             likelihood.loss,
             likelihood.start(),
@@ -162,7 +163,8 @@ class _Class:
         scores = likelihood.scores(best)[kind] * weight[:, None]
         summed = np.stack([np.bincount(place, weights=column) for column in scores.T], axis=1)
         a, b = np.exp(best)
-        return cls(len(members), float(a), float(b), np.linalg.inv(likelihood.bend(best)), summed)
+        covariance: Floats = np.linalg.inv(likelihood.bend(best)).astype(np.float64)
+        return cls(len(members), float(a), float(b), covariance, summed.astype(np.float64))
 
     def power(self, size: int) -> tuple[float, Floats]:
         """Σ E[pᴳ] over the values, and its gradient by (log a, log b)."""

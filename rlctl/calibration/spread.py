@@ -44,8 +44,9 @@ def by_group(values: Floats, groups: Integers) -> tuple[Floats, Floats]:
         groups: (N,) group of each row, from 0.
     """
     known = ~np.isnan(values)
-    counts = np.bincount(groups, weights=known)
-    return counts, np.bincount(groups, weights=np.where(known, values, 0.0))
+    counts: Floats = np.bincount(groups, weights=known).astype(np.float64)
+    sums: Floats = np.bincount(groups, weights=np.where(known, values, 0.0)).astype(np.float64)
+    return counts, sums
 
 
 def pooled_std(values: Floats, groups: Integers) -> float | None:
