@@ -217,8 +217,10 @@ def describe(one: "NamedComparison") -> list[str]:
 
 def _verdict(one: "NamedComparison") -> str:
     if one.verdict == "not judged":
+        voted = one.metric.startswith("pass_at_") or one.metric == "majority"
+        what = "completions, or of the prompts," if voted else "completions"
         return (
-            f"not judged, {one.left_out:.0%} of the completions have no {one.metric} "
+            f"not judged, {one.left_out:.1%} of the {what} have no {one.metric} "
             "(`reward` and `pass_at_1` count invalid ones too)"
         )
     return "no evidence of a difference" if one.verdict == "no evidence" else one.verdict

@@ -2,7 +2,7 @@
 
 import math
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import replace
 from functools import cached_property
 from statistics import fmean
@@ -83,8 +83,7 @@ class Figures:
         if metric.startswith("pass_at_"):
             k = int(metric.removeprefix("pass_at_"))
             return [_known([_pass_at(group, k)]) for group in self._sampled]
-        groups = self._greedy if metric in GREEDY else self._sampled
-        return [_known(map(self._readers[metric], group)) for group in groups]
+        return [_known(map(self._readers[metric], group)) for group in self._groups(metric)]
 
     @cached_property
     def _readers(self) -> dict[str, Callable[[Sample], Value]]:
@@ -123,14 +122,33 @@ class Figures:
     def _knows_answers(self) -> bool:
         return Judge(self.config).knows_answers
 
-    def left_out(self, metric: str) -> float:
-        """Share of the completions that a metric has no value for; with pass@k and votes, of the prompts."""
-        values, groups = self.values(metric), self._greedy if metric in GREEDY else self._sampled
-        if metric.startswith("pass_at_") or metric == "majority":
-            return sum(not each for each in values) / max(len(values), 1)
-        empty = sum(not group for group in groups)  # a prompt without any completion counts as one
-        all_of_them = sum(map(len, groups)) + empty
-        return (all_of_them - sum(map(len, values))) / max(all_of_them, 1)
+    def left_out(self, metric: str, prompts: Collection[int] | None = None) -> float:
+        """Share of the completions that a metric has no value for.
+
+        pass@k and votes have none of a completion that could not be judged. Of these metrics it is the share
+        of the prompts without a value where that is greater: pass@k needs k that were judged.
+
+        Args:
+            metric: The metric.
+            prompts: Places of the prompts that count; None for all. One without a completion counts as one.
+        """
+        places = range(len(self.prompts)) if prompts is None else prompts
+        groups, values = self._groups(metric), self.values(metric)
+        voted = metric.startswith("pass_at_") or metric == "majority"
+        counted = [
+            sum(one.passed is not None for one in groups[i]) if voted else len(values[i]) for i in places
+        ]
+        all_of_them = sum(max(len(groups[i]), 1) for i in places)
+        share = (all_of_them - sum(counted)) / max(all_of_them, 1)
+        without = sum(not values[i] for i in places) / max(len(places), 1)
+        return max(share, without) if voted else share
+
+    def completed(self, metric: str) -> set[int]:
+        """Places of the prompts that have a completion of the kind that a metric is of."""
+        return {place for place, group in enumerate(self._groups(metric)) if group}
+
+    def _groups(self, metric: str) -> list[list[Sample]]:
+        return self._greedy if metric in GREEDY else self._sampled
 
     def mean(self, metric: str) -> Value:
         """A figure's mean over prompts."""

@@ -160,6 +160,23 @@ def test_pass_at_k_says_over_how_many_prompts_it_is():
     assert made(*RAGGED).left_out("pass_at_3") == pytest.approx(1 / 3)
 
 
+def test_a_completion_that_could_not_be_judged_is_left_out_of_pass_at_k_and_of_votes():
+    """One of eight fails on every prompt: every prompt has a pass@1 all the same, of a selection."""
+    found = made(*(one for i in range(3) for one in three(i, Failed("oops"), *[1.0] * 7)))
+    assert found.per_prompt("pass_at_1") == [1.0, 1.0, 1.0]
+    assert found.left_out("pass_at_1") == pytest.approx(1 / 8)
+    assert found.left_out("majority") == pytest.approx(1 / 8)
+    assert found.left_out("pass_at_8") == 1.0  # seven are no eight
+
+
+def test_what_is_left_out_of_some_prompts():
+    found = made(*RAGGED)  # one of three completions of the second prompt has failed
+    assert found.left_out("reward", [1]) == found.left_out("pass_at_1", {1}) == pytest.approx(1 / 3)
+    assert found.left_out("reward", [0, 2]) == 0.0
+    assert found.completed("reward") == {0, 1, 2}
+    assert found.completed("greedy_reward") == set()
+
+
 def test_missing_and_empty_values_of_a_column_are_told_apart():
     config = config_with(num_samples=3, group_by="difficulty")
     prompts = [{"prompt": str(i), "difficulty": level} for i, level in enumerate((None, "", "None"))]
