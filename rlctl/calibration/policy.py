@@ -5,8 +5,10 @@ measured on before training.
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
+from rlctl.calibration.collect import Completions, of_drawn
 from rlctl.config.config import Config
 from rlctl.data.prompts import load_prompts, prompt_budget
+from rlctl.evaluation.audience import Audience
 from rlctl.evaluation.samples import Drawn
 
 if TYPE_CHECKING:
@@ -112,3 +114,42 @@ def sample_groups(
         for prompt, each in enumerate(found)
         for one in each
     ]
+
+
+def completions_of_policy(config: Config, count: int, audience: Audience) -> Completions:
+    """Sample completions of the config's model on its training prompts, in groups as training would.
+
+    Args:
+        config: The config.
+        count: Completions; the last group may be smaller than the others.
+        audience: Who is told how it goes.
+
+    Raises:
+        CheckpointError: The model cannot be loaded.
+        DataError: The prompts cannot be read.
+    """
+    from rlctl.models.load import load_model
+    from rlctl.models.tokenizer import load_tokenizer
+
+    size = config.algorithm.num_generations
+    tokenizer = load_tokenizer(config.model)
+    found = training_prompts(config, tokenizer)
+    prompts = first_prompts(found.dataset, config, -(-count // size))
+    for line in found.describe("training prompts"):
+        audience.tell(line)
+    if len(prompts) * size < count:
+        audience.tell(
+            f"{len(prompts) * size} completions in place of {count}: there are {len(prompts)} prompts"
+        )
+    model = load_model(config.model, gradient_checkpointing=False, trained=False).model.eval()
+    drawn = sample_groups(
+        model,
+        tokenizer,
+        prompts,
+        config,
+        groups=len(prompts),
+        size=size,
+        seed=config.run.seed,
+        advance=audience.counter("sampling", len(prompts) * size),
+    )[:count]
+    return of_drawn(drawn, prompts, {"kind": "policy", "model": config.model.path, "seed": config.run.seed})

@@ -1,0 +1,202 @@
+"""`rlctl analyze-rewards`: what training would feel of a reward, before it is trained on."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from rlctl.calibration import collect
+from rlctl.calibration.collect import Completions
+from rlctl.calibration.figures import Figures
+from rlctl.calibration.findings import find
+from rlctl.calibration.result import Analysis, place_of
+from rlctl.calibration.scoring import Scores, as_table, score_all, score_texts
+from rlctl.calibration.table import Table
+from rlctl.config.config import Config
+from rlctl.config.load import load_config
+from rlctl.errors import UsageError
+from rlctl.evaluation.audience import Audience
+from rlctl.models.tokenizer import lazy_tokenize
+from rlctl.rewards.batch import plain
+from rlctl.rewards.compose import Scorer
+from rlctl.rewards.selftest import require, run_tests
+
+NUM_SAMPLES = 100
+"""Completions that are sampled where nobody says how many."""
+SCORED_AGAIN = 256
+"""Completions, at least, that are scored again to see what is noise, where there are as many."""
+PROBED = 16
+"""Prompts that are tried with each probe."""
+
+
+def analyze_rewards(
+    config: Config | str | Path,
+    num_samples: int | None = None,
+    *,
+    completions: str | None = None,
+    texts: Sequence[str] = (),
+    row: Mapping[str, Any] | None = None,
+    run: str | Path | None = None,
+    output: str | Path | None = None,
+    audience: Audience | None = None,
+) -> Analysis:
+    """Score completions as training would, and find what training would feel of the scores.
+
+    Without `completions`, `texts` and `run`, the policy of the config completes its own training prompts, in
+    groups of `algorithm.num_generations`. `rewards.tests` are run first.
+
+    Args:
+        config: A loaded config, or the path of a YAML.
+        num_samples: Completions to sample (100), or to take of a file (the first) or a run (the last; all).
+        completions: A file with completions; equal prompts make a group. No model is loaded.
+        texts: Single texts to score, in place of an analysis.
+        row: Columns that the rewards read, for `texts`; by default those of the first training prompt.
+        run: Folder of a run whose completions of training are scored.
+        output: Folder for the results; by default below the run's `results`, or `run.output_dir`.
+        audience: Who is told how it goes.
+
+    Raises:
+        ConfigError: The config is wrong.
+        RewardError: A test failed, or a reward cannot be loaded or lacks a column.
+        DataError: The completions cannot be read.
+        UsageError: What is asked for does not go together, or the results cannot be written.
+    """
+    if not isinstance(config, Config):
+        config = load_config(config)
+    if num_samples is not None and num_samples < 1:
+        raise UsageError(f"{num_samples} samples", where="--num-samples", hint="Take 1 or more.")
+    if sum([completions is not None, bool(texts), run is not None]) > 1:
+        raise UsageError("completions of a file, texts and a run are three things", hint="Name one of them.")
+    audience = audience or Audience()
+    with _scorer(config, audience) as scorer:
+        tests = run_tests(config.rewards, scorer)
+        require(tests)
+        if texts:
+            return _of_texts(config, scorer, texts, row)
+        inputs = {
+            "completions": completions,
+            "run": None if run is None else str(run),
+            "num_samples": num_samples,
+        }
+        folder, request = place_of(config, inputs, output, None if run is None else Path(run))
+        found = _collected(config, scorer, num_samples, completions, run, audience)
+        document, samples = _Work(config, scorer, found, audience).done(tests=len(tests))
+        analysis = Analysis(document, samples, folder, request)
+        analysis.write()
+        return analysis
+
+
+def _scorer(config: Config, audience: Audience) -> Scorer:
+    scorer = Scorer(config.rewards, tokenize=lazy_tokenize(config.model), poll=audience.poll)
+    try:
+        scorer.load()
+    except BaseException:
+        scorer.close(kill=True)
+        raise
+    return scorer
+
+
+def _collected(
+    config: Config,
+    scorer: Scorer,
+    count: int | None,
+    file: str | None,
+    run: str | Path | None,
+    audience: Audience,
+) -> Completions:
+    """The completions that are asked for."""
+    if file is not None:
+        audience.tell(f"completions of {file}: no model is loaded")
+        return collect.from_file(file, config.data.columns, scorer.columns, limit=count)
+    if run is not None:
+        audience.tell(f"completions that {run} has logged")
+        return collect.from_run(Path(run), scorer.columns, limit=count)
+    from rlctl.calibration.policy import completions_of_policy
+
+    return completions_of_policy(config, NUM_SAMPLES if count is None else count, audience)
+
+
+def _of_texts(
+    config: Config, scorer: Scorer, texts: Sequence[str], row: Mapping[str, Any] | None
+) -> Analysis:
+    """Single texts, scored."""
+    columns = dict(row) if row is not None else _first_row(config) if scorer.columns else {}
+    rows = score_texts(scorer, [columns] * len(texts), texts)
+    return Analysis.of_texts(rows, texts, {name: columns.get(name) for name in ("prompt", *scorer.columns)})
+
+
+def _first_row(config: Config) -> dict[str, Any]:
+    """The first row of `data.train`, with the names that the rewards know; empty for data of the Hub."""
+    from rlctl.data.peek import peek
+
+    first = dict(peek(config.data.train[0]).first or {})
+    mapping = {**config.data.columns, **config.data.train[0].columns}
+    return {**first, **{name: first[column] for name, column in mapping.items() if column in first}}
+
+
+class _Work:
+    """One analysis, part after part.
+
+    Args:
+        config: The config.
+        scorer: Its composed reward, loaded.
+        completions: What is scored.
+        audience: Who is told how it goes.
+    """
+
+    def __init__(self, config: Config, scorer: Scorer, completions: Completions, audience: Audience) -> None:
+        self.config = config
+        self.scorer = scorer
+        self.completions = completions
+        self.audience = audience
+        self.batch_size = config.training.prompts_per_step * config.algorithm.num_generations
+
+    def done(self, *, tests: int) -> tuple[dict[str, Any], list[dict[str, Any]]]:
+        """Score, count, and look for noise and for ways around the reward.
+
+        Args:
+            tests: Tests of the rewards that have passed.
+
+        Returns:
+            What was found, and every completion with its scores.
+        """
+        advance = self.audience.counter("scoring", len(self.completions))
+        with self.scorer.unchanged():
+            scores = score_all(self.scorer, self.completions, batch_size=self.batch_size, advance=advance)
+        table = as_table(scores.rows, self.completions, self.config.rewards)
+        figures = Figures(self.config, self.completions, scores, table)
+        document: dict[str, Any] = {
+            **figures.as_dict(),
+            "tests": tests,
+            "noise": self._noise(scores, table),
+            **self._tricks(figures),
+        }
+        document["findings"] = [one.as_dict() for one in find(document, self.config)]
+        return document, self._samples(scores)
+
+    def _noise(self, scores: Scores, table: Table) -> dict[str, Any] | None:
+        """The first completions, scored again."""
+        return None
+
+    def _tricks(self, figures: Figures) -> dict[str, Any]:
+        """Ways around the reward, and what it says of right answers."""
+        return {"probes": [], "gold": None}
+
+    def _samples(self, scores: Scores) -> list[dict[str, Any]]:
+        """Every completion with its scores."""
+        groups = np.repeat(np.arange(len(self.completions.sizes)), self.completions.sizes).tolist()
+        names = [name for name in self.scorer.columns if name in self.completions.columns]
+        return [
+            {
+                "group": group,
+                "prompt": row["prompt"],
+                "completion": text,
+                **scored.as_dict(),
+                "columns": {name: plain(row.get(name)) for name in names},
+                "extra": {name: values[i] for name, values in scores.extras.items()},
+            }
+            for i, (group, row, text, scored) in enumerate(
+                zip(groups, self.completions.rows, self.completions.plain_texts, scores.rows, strict=True)
+            )
+        ]
