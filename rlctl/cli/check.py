@@ -47,7 +47,7 @@ def summary(config: Config) -> list[str]:
         f"run: {config.run.name}, {config.algorithm.type}",
         f"model: {config.model.path}{_how(config)}",
         f"data: {', '.join(source.path for source in config.data.train)}",
-        f"rewards: {', '.join(parts)}; invalid: {config.rewards.invalid_penalty:g}",
+        f"rewards: {', '.join(parts)}; invalid: {config.rewards.penalty_in_words}",
     ]
     if config.data.eval:
         lines.insert(3, f"held out: {', '.join(source.path for source in config.data.eval)}")

@@ -285,6 +285,9 @@ VALUES: dict[str, dict[str, str]] = {
         "always": "true",
         "never": "false",
     },
+    "rewards.invalid_penalty": {
+        "auto": "automatic calibrate calibrated",
+    },
     "rewards.on_error": {
         "mask": "skip ignore none",
         "fail": "raise",

@@ -8,6 +8,7 @@ from rlctl import registry
 from rlctl.config.config import Config
 from rlctl.config.evaluation import PASS_AT, TOTAL
 from rlctl.config.explain import Finding
+from rlctl.config.rewards import PerGroup
 from rlctl.config.yaml_marks import Path
 from rlctl.errors import EXIT_DATA
 from rlctl.registry import did_you_mean
@@ -142,6 +143,7 @@ def _scored_alone(config: Config) -> Iterator[Finding]:
     """What makes a reward depend on the other completions of a batch has no place in a measure."""
     rewards = config.eval.rewards
     if rewards is None:
+        yield from _comparable(config)
         return
     alone, place = "held-out completions are scored one by one", ("eval", "rewards")
     for i, part in enumerate(rewards.components):
@@ -151,9 +153,27 @@ def _scored_alone(config: Config) -> Iterator[Finding]:
     if rewards.aggregate == "normalize_then_sum":
         message = f"{alone}, so there is nothing to normalize over"
         yield Finding((*place, "aggregate"), message, "use weighted_sum")
+    if rewards.penalty is None:
+        message = "a measure must be the same at every checkpoint"
+        yield Finding((*place, "invalid_penalty"), message, "give a number")
     if rewards.shuffle:
         message = "a measure is taken as it is"
         yield Finding((*place, "shuffle"), message, "leave it out; `rewards.shuffle` makes a control run")
+
+
+def _comparable(config: Config) -> Iterator[Finding]:
+    """What decides between checkpoints must have a value for invalid completions too."""
+    metric = config.eval.metric
+    if isinstance(config.rewards.invalid_penalty, PerGroup) and metric in (TOTAL, "greedy_reward"):
+        message = (
+            "held-out completions are scored one by one, so an invalid one is below no group and has no "
+            f"reward, and `eval.metric: {metric}` would judge by the valid ones alone"
+        )
+        others = [name for name in config.metric_names if name not in (TOTAL, "greedy_reward")]
+        fix = f"set `eval.metric` ({', '.join(others)}), or `eval.rewards` with a number"
+        yield Finding(
+            ("rewards", "invalid_penalty"), message, fix, reads=(*_names(config), ("eval", "metric"))
+        )
 
 
 def _rewards(config: Config) -> Path:

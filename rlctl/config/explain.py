@@ -16,6 +16,9 @@ from rlctl.config.wrong_value import example, type_place, types_at, wrong_value
 from rlctl.config.yaml_marks import Path
 from rlctl.errors import EXIT_CONFIG
 
+_OTHER_KINDS = ("literal_error", "float_type", "int_type", "string_type", "bool_type", "list_type")
+"""What pydantic says of a value that only another member of a union would take."""
+
 
 @dataclass(frozen=True)
 class Finding:
@@ -53,6 +56,8 @@ def explain(error: ValidationError, cls: type[Section], data: Any, known_as: Pat
     found: dict[Path, Finding] = {}
     for detail in error.errors(include_url=False, include_input=False):
         path, place, value = locate(detail["loc"], cls, data)
+        if detail["type"] in _OTHER_KINDS and isinstance(value, dict) and place.classes():
+            continue  # a section may stand here, and what is wrong in it is said at its keys
         if path not in found:
             found[path] = _finding(detail, path, place, value, cls, data, known_as)
     return list(found.values())

@@ -15,6 +15,9 @@ if TYPE_CHECKING:
 else:
     AnyComponent = union_of("rewards")
 
+LARGEST_PENALTY = 1e6
+"""The largest `invalid_penalty`, either way."""
+
 Complaint = tuple[tuple[str | int, ...], str]
 """A place below `rewards`, and what is wrong there."""
 
@@ -46,13 +49,23 @@ class RewardTest(Section):
         return expect
 
 
+class PerGroup(Section):
+    """A penalty relative to the valid completions of the same prompt."""
+
+    per_group: Annotated[float, Field(gt=0, le=100)]
+    """Standard deviations of the group's valid totals that an invalid completion is below their mean."""
+
+
 class Rewards(Section):
     """What a completion is worth."""
 
     components: Annotated[list[AnyComponent], Field(min_length=1)]
     """The parts of the reward."""
-    invalid_penalty: Annotated[float, Field(ge=-1e6, le=1e6)] = -1.0
-    """Total of an invalid completion, after all transforms and aggregation."""
+    invalid_penalty: (
+        Annotated[float, Field(ge=-LARGEST_PENALTY, le=LARGEST_PENALTY)] | Literal["auto"] | PerGroup
+    ) = -1.0
+    """Total of an invalid completion, after all transforms and aggregation; auto: chosen from completions of
+    the policy before the first step, then fixed; `{per_group: K}`: K standard deviations below its group."""
     on_error: Literal["mask", "penalty", "fail"] = "mask"
     """Where a part raised, timed out or returned NaN: leave the completion out, give the penalty, or stop."""
     max_failure_rate: Annotated[float, Field(ge=0, le=1)] = 0.2
@@ -93,6 +106,23 @@ class Rewards(Section):
                 ],
             )
         return self
+
+    @property
+    def penalty(self) -> float | None:
+        """`invalid_penalty` where it is a number that is known; None for `auto` and `per_group`."""
+        known = self.invalid_penalty
+        return None if known == "auto" or isinstance(known, PerGroup) else known
+
+    @property
+    def penalty_in_words(self) -> str:
+        """`invalid_penalty` as a person reads it: `-2`, or what it stands for."""
+        match self.invalid_penalty:
+            case "auto":
+                return "auto (chosen before the first step, then fixed)"
+            case PerGroup(per_group=depth):
+                return f"{depth:g} standard deviations below the mean of its group's valid completions"
+            case number:
+                return f"{number:g}"
 
     def notes(self) -> tuple[str, ...]:
         """What `rlctl check` should tell a person about these rewards."""

@@ -55,9 +55,17 @@ class Wanted:
         """In words, e.g. `a whole number, 1 or more`."""
         if self.kind == "choice":
             return _either([f"`{choice}`" for choice in self.choices])
+        if self.only_key:
+            return f"`{{{self.only_key}: ...}}`"
         noun = NOUNS.get(self.kind, "a value")
         bounds = self.bounds()
         return f"{noun}, {bounds}" if bounds else noun
+
+    @property
+    def only_key(self) -> str | None:
+        """The key of a section that has one alone, which is then its name."""
+        names = [name for cls in self.sections for name in fields_of(cls)]
+        return names[0] if len(names) == 1 else None
 
     def bounds(self) -> str:
         """In words, e.g. `above 0 and at most 1`; empty where there are none."""

@@ -63,9 +63,12 @@ def _no_choice(name: str, value: Any, choice: Wanted, place: Place) -> Said:
     rest = [one.describe() for one in place.wanted if one.kind not in ("choice", "null")]
     message = f"{shown(value)} is not one of {', '.join(words)}"
     if rest:
-        message = f"{shown(value)} is neither {', '.join(words)} nor {' or '.join(rest)}"
+        message = f"{shown(value)} is neither {', '.join(words)} nor {', nor '.join(rest)}"
     if meant:
         return message, f"write `{meant}`"
+    key = next((one.only_key for one in place.wanted if one.only_key), None)
+    if key and value == key:
+        return message, f"give it a value: `{{{key}: ...}}`"
     return message, did_you_mean(value, words) or _unquoted(value, place)
 
 
@@ -103,7 +106,9 @@ def _noun(wanted: Wanted) -> str:
     if wanted.kind == "list":
         inner = _items(wanted)
         return "a list of sections" if inner.only("section") else "a list"
-    return wanted.describe() if wanted.kind == "choice" else NOUNS.get(wanted.kind, "a value")
+    return (
+        wanted.describe() if wanted.kind == "choice" or wanted.only_key else NOUNS.get(wanted.kind, "a value")
+    )
 
 
 def _items(wanted: Wanted) -> Place:
@@ -121,7 +126,7 @@ def _rewrite(path: Path, value: Any, place: Place) -> str | None:
         return f"put it in quotes: '{shown(value)}'"
     if place.only("integer") and isinstance(value, float) and value.is_integer() and abs(value) < 1e15:
         return f"write {int(value)}"
-    if place.only("section") and value is True:
+    if place.only("section") and value is True and not any(one.only_key for one in place.wanted):
         return f"write `{path[-1]}: {{}}` for the defaults" if path else None
     if place.only("list") and isinstance(value, dict):
         return "begin each item with `- `"

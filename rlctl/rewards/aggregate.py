@@ -5,14 +5,16 @@ Order: raw score → transform → normalize → gate → weight → aggregate �
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from itertools import accumulate
 from typing import Any
 
 from rlctl.config.component import Component
-from rlctl.config.rewards import Rewards
+from rlctl.config.rewards import PerGroup, Rewards
 from rlctl.rewards.conditions import parse
-from rlctl.rewards.normalize import normalize
+from rlctl.rewards.normalize import normalize, sizes_of
 from rlctl.rewards.outcome import LARGEST, Failed, Invalid, Outcome, Score
+from rlctl.rewards.penalty import group_penalties
 
 Values = dict[str, float | None]
 
@@ -24,7 +26,8 @@ class Row:
     Args:
         outcome: `scored`, `invalid`, `not_applicable` or `failed`.
         reason: Component and reason where invalid or failed.
-        total: Penalty and scale included; None where the row is masked.
+        total: Penalty and scale included; None where the row is masked, or is to get a penalty that is not
+            known: `auto` before it is chosen, or one relative to a group where no groups are looked at.
         scores: Component → what it said.
         values: Component → after transform, normalisation and gate; None where it does not count.
         weighted: Component → its share of the total. The shares add up to the total, except for the geometric
@@ -70,15 +73,23 @@ def outcome_of(score: Score) -> Outcome:
 
 
 def aggregate(
-    rewards: Rewards, scores: Mapping[str, Sequence[Score]], *, group_size: int = 1, normalized: bool = True
+    rewards: Rewards,
+    scores: Mapping[str, Sequence[Score]],
+    *,
+    group_size: int | Sequence[int] = 1,
+    normalized: bool = True,
 ) -> list[Row]:
     """Totals of a batch.
 
     Args:
         rewards: Weights, transforms, gates and the rest.
         scores: Component → one raw score per completion, over all processes.
-        group_size: Completions per prompt; they are neighbours.
-        normalized: False leaves out every normalisation over groups and batches.
+        group_size: Completions per prompt, which are neighbours; where prompts differ, the number of each.
+        normalized: False leaves out all that depends on other completions: every normalisation over groups
+            and batches, and a penalty that is relative to a group.
+
+    Raises:
+        ValueError: The scores do not make whole groups.
     """
     parts = rewards.components
     rows = [dict(zip(scores, row, strict=True)) for row in zip(*scores.values(), strict=True)]
@@ -94,9 +105,28 @@ def aggregate(
         ]
         kind = _normalization(part, rewards) if normalized else "none"
         columns[part.name] = normalize(kind, values, group_size)
-    return [
+    found = [
         _row(rewards, raw, shaped, {name: column[i] for name, column in columns.items()})
         for i, (raw, shaped) in enumerate(zip(rows, transformed, strict=True))
+    ]
+    relative = rewards.invalid_penalty
+    if normalized and isinstance(relative, PerGroup):
+        return _penalised(rewards, relative.per_group, found, sizes_of(group_size, len(found)))
+    return found
+
+
+def _penalised(rewards: Rewards, depth: float, rows: list[Row], sizes: Sequence[int]) -> list[Row]:
+    """The rows, those that get a penalty with the one of their group."""
+    groups = [rows[end - size : end] for end, size in zip(accumulate(sizes), sizes, strict=True)]
+    valid = [
+        [row.total for row in group if row.outcome == "scored" and row.total is not None] for group in groups
+    ]
+    penalties = group_penalties(valid, depth, unit=rewards.scale)
+    punished = ("invalid", "failed") if rewards.on_error == "penalty" else ("invalid",)
+    return [
+        replace(row, total=penalty) if row.outcome in punished else row
+        for group, penalty in zip(groups, penalties, strict=True)
+        for row in group
     ]
 
 
@@ -129,7 +159,7 @@ def _row(rewards: Rewards, raw: dict[str, Score], shaped: dict[str, Score], valu
     """One total. `raw` decides about gates, `shaped` about the outcome, `values` are what is added up."""
     scores = {name: said if isinstance(said, Failed) else raw[name] for name, said in shaped.items()}
     nothing: Values = dict.fromkeys(scores)
-    penalty = rewards.invalid_penalty * rewards.scale
+    penalty = None if rewards.penalty is None else rewards.penalty * rewards.scale
     for outcome in ("invalid", "failed"):
         for name, score in scores.items():
             if outcome_of(score) == outcome and isinstance(score, Invalid | Failed):

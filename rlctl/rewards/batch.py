@@ -1,11 +1,13 @@
 """What is scored together: completions with their prompts and columns, as text or as chat messages."""
 
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from types import SimpleNamespace
 from typing import Any
+
+from rlctl.rewards.normalize import sizes_of
 
 
 @dataclass(frozen=True)
@@ -16,7 +18,8 @@ class Batch:
         prompts: One per completion: text, or a list of chat messages.
         completions: Text, or a list of chat messages (their text is scored).
         columns: Further columns, one value per completion each; `completion_ids` holds the sampled tokens.
-        group_size: Completions per prompt, G; rows i·G … (i+1)·G−1 share a prompt. 1 for no groups.
+        group_size: Completions per prompt, G; rows i·G … (i+1)·G−1 share a prompt. 1 for no groups; where
+            prompts differ, the number of each, in their order.
         trainer_state: Handed to rewards that ask for it.
 
     Raises:
@@ -26,7 +29,7 @@ class Batch:
     prompts: list[Any]
     completions: list[Any]
     columns: dict[str, list[Any]] = field(default_factory=dict)
-    group_size: int = 1
+    group_size: int | Sequence[int] = 1
     trainer_state: Any = None
 
     def __post_init__(self) -> None:
@@ -37,11 +40,15 @@ class Batch:
         wrong = {name: length for name, length in lengths.items() if length != rows}
         if wrong:
             raise ValueError(f"{rows} completions, but {wrong}")
-        if self.group_size < 1 or rows % self.group_size:
-            raise ValueError(f"{rows} completions do not make whole groups of {self.group_size}")
+        sizes_of(self.group_size, rows)
 
     def __len__(self) -> int:
         return len(self.completions)
+
+    @property
+    def sizes(self) -> list[int]:
+        """Completions of each prompt."""
+        return sizes_of(self.group_size, len(self))
 
     @cached_property
     def texts(self) -> list[str]:

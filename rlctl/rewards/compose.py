@@ -59,9 +59,13 @@ class Scored:
 
 @dataclass(frozen=True)
 class _Share:
-    """What one process tells the others of its part of a batch."""
+    """What one process tells the others of its part of a batch.
 
-    size: int
+    Args:
+        sizes: Completions of each of its groups.
+    """
+
+    sizes: list[int]
     scores: dict[str, list[Score]]
     metrics: dict[str, list[float]]
     examples: list[Example]
@@ -91,6 +95,10 @@ class Scorer:
         self.tokenize = tokenize
         self.poll = poll
         self._runners = {part.name: self._runner(part) for part in rewards.components}
+
+    def settle(self, penalty: float) -> None:
+        """Score with this `invalid_penalty` from now on, in place of `auto`."""
+        self.rewards = self.rewards.model_copy(update={"invalid_penalty": penalty})
 
     def _runner(self, part: Component) -> "Pool | _Here":
         timeout = self.rewards.timeout
@@ -196,7 +204,8 @@ class Scorer:
         Args:
             batch: The completions of this process, in whole groups.
             exchange: Gathers over processes; normalisation and failures are judged over all of them.
-            normalize: False for totals before normalisation over groups and batches.
+            normalize: False for totals that depend on no other completion: before normalisation over groups
+                and batches, and without a penalty where that is relative to a group.
             tolerant: Do not stop where too many could not be scored.
 
         Raises:
@@ -213,11 +222,12 @@ class Scorer:
             part.name: [s for each in shares for s in each.scores[part.name]]
             for part in self.rewards.components
         }
-        rows = aggregate(self.rewards, scores, group_size=batch.group_size, normalized=normalize)
+        sizes = [size for each in shares for size in each.sizes]
+        rows = aggregate(self.rewards, scores, group_size=sizes, normalized=normalize)
         if not tolerant:
             check(self.rewards, rows, [example for each in shares for example in each.examples])
         mine = [each.key for each in shares].index(share.key)
-        start = sum(each.size for each in shares[:mine])
+        start = sum(sum(each.sizes) for each in shares[:mine])
         return Scored(rows[start : start + len(batch)], rows, extras, _means(shares), start, share.seconds)
 
     def _score_here(self, batch: Batch) -> tuple[_Share, dict[str, list[Any]]]:
@@ -236,9 +246,9 @@ class Scorer:
                 scores[part.name] = reply.scores
                 merged.put(everyone, reply)
         except (RewardError, Stopped) as error:
-            return _Share(len(batch), {}, {}, [], (type(error), error.message, error.hint)), {}
+            return _Share(batch.sizes, {}, {}, [], (type(error), error.message, error.hint)), {}
         found = examples(scores, batch.texts)
-        return _Share(len(batch), scores, merged.metrics, found, seconds=seconds), merged.extras
+        return _Share(batch.sizes, scores, merged.metrics, found, seconds=seconds), merged.extras
 
     def _component(self, part: Component, batch: Batch) -> Reply:
         batch = self._with_columns(part, batch, part.columns())

@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Sequence
+from itertools import accumulate
 
 EPSILON = 1e-4
 """Added to divisors; a spread below it counts as none, since dividing by it turns noise into reward."""
@@ -38,22 +39,47 @@ def centred(values: Sequence[float]) -> list[float]:
     return [value - centre for value in values]
 
 
-def normalize(kind: str, values: Sequence[float | None], group_size: int) -> list[float | None]:
+def sizes_of(group_size: int | Sequence[int], rows: int) -> list[int]:
+    """The size of every group of a batch, in their order.
+
+    Args:
+        group_size: Rows of each group; or of every group one by one.
+        rows: Rows of the batch.
+
+    Raises:
+        ValueError: They do not make whole groups.
+    """
+    if isinstance(group_size, int):
+        if group_size < 1 or rows % group_size:
+            raise ValueError(f"{rows} completions do not make whole groups of {group_size}")
+        return [group_size] * (rows // group_size)
+    sizes = list(group_size)
+    if min(sizes, default=1) < 1 or sum(sizes) != rows:
+        raise ValueError(f"{rows} completions do not make groups of {', '.join(map(str, sizes))}")
+    return sizes
+
+
+def normalize(
+    kind: str, values: Sequence[float | None], group_size: int | Sequence[int]
+) -> list[float | None]:
     """Rescale scores over their group (`group_std`) or the whole batch (`batch_*`).
 
     Args:
         kind: `none`, `group_std`, `batch_std`, `batch_min_max` or `batch_mean`. With `batch_*` the score of a
             completion depends on its batch mates.
         values: One per completion; None where there is nothing to rescale, which no statistic counts.
-        group_size: Completions per group.
+        group_size: Completions per group; where groups differ, the size of each, in their order.
+
+    Raises:
+        ValueError: The values do not make whole groups.
     """
     if kind == "none":
         return list(values)
     rescale = {"batch_min_max": min_max, "batch_mean": centred}.get(kind, standardise)
-    size = group_size if kind == "group_std" else max(len(values), 1)
+    sizes = sizes_of(group_size, len(values)) if kind == "group_std" else [len(values)]
     result: list[float | None] = [None] * len(values)
-    for start in range(0, len(values), size):
-        members = [(i, value) for i in range(start, start + size) if (value := values[i]) is not None]
+    for end, size in zip(accumulate(sizes), sizes, strict=True):
+        members = [(i, value) for i in range(end - size, end) if (value := values[i]) is not None]
         if members:
             for (i, _), rescaled in zip(members, rescale([value for _, value in members]), strict=True):
                 result[i] = rescaled

@@ -12,7 +12,7 @@ from collections import deque
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from itertools import pairwise
+from itertools import accumulate, pairwise
 from typing import Any
 
 from rlctl.config.component import Component
@@ -173,9 +173,10 @@ class Pool:
         return self.timeout * (1 + math.ceil(rows / facts.concurrency)) + 1
 
     def _portions(self, batch: Batch) -> list[list[int]]:
-        groups = len(batch) // batch.group_size
+        starts = [0, *accumulate(batch.sizes)]
+        groups = len(starts) - 1
         portions = min(self.processes, groups)
-        ends = [groups * (k + 1) // portions * batch.group_size for k in range(portions)]
+        ends = [starts[groups * (k + 1) // portions] for k in range(portions)]
         return [list(range(start, end)) for start, end in pairwise([0, *ends])]
 
     def _run(

@@ -58,6 +58,7 @@ CHANGES: dict[str, tuple[Any, dict[str, Any]]] = {
     "data.prompt_template": ("Q: {prompt}", {}),
     "data.max_length": (400, {}),
     "rewards.components": ([{"type": "exact_match"}], {}),
+    "rewards.invalid_penalty.per_group": (3.0, {}),
     "rewards.tests": ([], {}),
     "eval.pass": ({"second": ">0"}, {}),
     "eval.group_by": (["carry"], {}),
@@ -164,6 +165,9 @@ def test_changing_it_changes_the_resolved_config(path: Path, name: str, place: P
         shape = str(where[4])
         where = (*where[:4], *where[5:])
         part["transform"] = {"type": shape, **TRANSFORMS[shape]}
+    if name.startswith("rewards.invalid_penalty."):
+        data["rewards"]["invalid_penalty"] = {"per_group": 2.0}
+        data["eval"] = {"metric": "valid_fraction"}
     before = get(resolved(data), where)
     short = section_name(where)
     new, beside = CHANGES.get(name) or CHANGES.get(short) or (other(place, before), {})

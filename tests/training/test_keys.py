@@ -458,6 +458,12 @@ CASES: dict[str, Case] = {
     # the reward as a whole
     "rewards.components": Case([{"type": "python", "function": f"{REWARDS}:ten"}], NUMBERS),
     "rewards.invalid_penalty": Case(-9.0, totals("bad", "1"), [(-9.0, "invalid"), (1.0, "scored")]),
+    "rewards.invalid_penalty.per_group": Case(
+        3.0,
+        totals("bad", "1", "2", "3", "4", "5", "6", "bad"),
+        [(-1.0, "invalid"), *((float(i), "scored") for i in range(1, 7)), (2.0, "invalid")],
+        {"rewards": {"invalid_penalty": {"per_group": 2.0}}, "eval": {"metric": "valid_fraction"}},
+    ),
     "rewards.on_error": Case(
         "penalty",
         totals("nan", "1"),
