@@ -131,7 +131,7 @@ def _first_row(config: Config) -> dict[str, Any]:
     from rlctl.data.peek import peek
 
     first = dict(peek(config.data.train[0]).first or {})
-    mapping = {**config.data.columns, **config.data.train[0].columns}
+    mapping = {**config.data.columns, **(config.data.train[0].columns or {})}
     return {**first, **{name: first[column] for name, column in mapping.items() if column in first}}
 
 

@@ -124,7 +124,7 @@ def _spread(document: Document, config: Config) -> Iterator[Finding]:
             "dead_groups",
             f"{dead:.0%} of {groups['count']} groups have no spread, and teach nothing{more}",
             dead,
-            "a larger algorithm.num_generations, partial credit, or prompts that are not too easy or too hard",
+            "a larger algorithm.num_generations, partial credit, or prompts neither too easy nor too hard",
         )
     if (flat := groups.get("flattened_fraction")) and flat >= 0.05:
         yield Finding(
@@ -154,11 +154,8 @@ def _penalty(document: Document, config: Config) -> Iterator[Finding]:
     none = "" if invalid else "; no completion was invalid here"
     if found["verdict"] == "too mild" and current is not None:
         inverted = found["inversion_rate"] or 0.0
-        what = (
-            f"{inverted:.1%} of the valid completions score below it"
-            if inverted
-            else "it is above the advice"
-        )
+        what = f"{inverted:.1%} of the valid completions score below it"
+        what = what if inverted else "valid ones hardly stand out" if value is None else f"advice: {value:.4g}"
         yield Finding(
             "error" if invalid and inverted > 0.05 else severity,
             "penalty_too_mild",
@@ -236,8 +233,8 @@ def _idle(name: str, share: float, one: Mapping[str, Any]) -> Finding:
     return Finding(
         "warning" if within else "info",
         "idle_component",
-        f"{name} makes {share:.1%} of the advantage's variance: in the total it has a mean of {mean:.3g} and a "
-        f"standard deviation of {within:.3g} within prompts",
+        f"{name} makes {share:.1%} of the advantage's variance: in the total it has a mean of {mean:.3g} "
+        f"and a standard deviation of {within:.3g} within prompts",
         share,
         f"raise the weight of {name}, give it `normalize: group_std`, or drop it"
         if within
