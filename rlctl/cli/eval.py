@@ -1,9 +1,9 @@
 """`rlctl eval`: figures of checkpoints side by side, and what tells them apart."""
 
 from collections.abc import Iterator
-from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
+from rlctl.cli.audience import audience_at_terminal
 from rlctl.cli.default_config import config_or_default
 from rlctl.cli.output import console, print_json, print_lines, stdout_kept_for
 from rlctl.errors import UsageError
@@ -11,7 +11,6 @@ from rlctl.errors import UsageError
 if TYPE_CHECKING:
     from rich.console import Console
 
-    from rlctl.evaluation.audience import Audience
     from rlctl.evaluation.figures import Figures
     from rlctl.evaluation.result import Evaluation, NamedComparison
 
@@ -52,7 +51,7 @@ def run(
         config = load_config(file, [*overrides, *given])
     if which is not None and not quiet:
         console(stderr=True).print(which, markup=False, soft_wrap=True)
-    with stdout_kept_for(as_json), _audience(quiet=quiet) as audience:
+    with stdout_kept_for(as_json), audience_at_terminal(quiet=quiet) as audience:
         from rlctl.training.train import calm_libraries
 
         calm_libraries()
@@ -82,30 +81,6 @@ def _check(num_samples: int | None, completions: str | None, export: str | None)
     if export is not None and completions is not None:
         hint = "Benchmarks need a model: leave --completions out."
         raise UsageError("completions out of a file cannot be exported", where="--export", hint=hint)
-
-
-@contextmanager
-def _audience(*, quiet: bool) -> Iterator["Audience"]:
-    """A person at the terminal: lines, and a bar where there is one. All of it goes to stderr."""
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
-
-    from rlctl.evaluation.audience import Audience
-
-    screen = console(stderr=True)
-    if quiet:
-        yield Audience()
-        return
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-    with Progress(*columns, console=screen, transient=True, disable=not screen.is_terminal) as bar:
-        task = bar.add_task("", total=None)
-
-        def progress(what: str, done: int, total: int) -> None:
-            bar.update(task, description=what, completed=done, total=total or None)
-
-        def tell(text: str) -> None:
-            screen.print(text, markup=False, highlight=False, soft_wrap=True)
-
-        yield Audience(tell=tell, progress=progress)
 
 
 def show(found: "Evaluation", screen: "Console") -> None:
@@ -219,6 +194,12 @@ def _verdict(one: "NamedComparison") -> str:
     if one.verdict == "not judged":
         voted = one.metric.startswith("pass_at_") or one.metric == "majority"
         what = "completions, or of the prompts," if voted else "completions"
+        if one.one_sided:
+            several = "s have" if one.one_sided > 1 else " has"
+            return (
+                f"not judged, {one.one_sided:,} prompt{several} completions of only one of the two; with "
+                f"these, {one.left_out:.1%} of the {what} have no {one.metric}"
+            )
         return (
             f"not judged, {one.left_out:.1%} of the {what} have no {one.metric} "
             "(`reward` and `pass_at_1` count invalid ones too)"

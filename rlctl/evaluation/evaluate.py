@@ -134,12 +134,10 @@ def _rescored(
                 raise UsageError(f"{file} has no completions of {name!r}", where="--checkpoint", hint=hint)
         request = {**_asked(config, chosen, against), "completions": _content(file), "per_prompt": per_prompt}
         folder = _place(request, output, None, config)
+        found = found.of([*chosen, *against])
         audience.tell(f"completions of {file}: {sum(map(len, found.drawn.values())):,}, no model is loaded")
         _share_prompts(found, chosen, against)
-        figures = {
-            name: scoring.figures(name, found.drawn[name], found.prompts)
-            for name in dict.fromkeys([*chosen, *against])
-        }
+        figures = {name: scoring.figures(name, drawn, found.prompts) for name, drawn in found.drawn.items()}
     return scoring.result(request, folder, figures, {}, chosen, against)
 
 

@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +23,16 @@ class Completions:
 
     prompts: list[dict[str, Any]] = field(default_factory=list)
     drawn: dict[str, list[Drawn]] = field(default_factory=dict)
+
+    def of(self, names: Iterable[str]) -> "Completions":
+        """Those of some checkpoints, and the prompts that these have; others are nobody's question."""
+        chosen = {name: self.drawn[name] for name in dict.fromkeys(names)}
+        had = sorted({one.prompt for drawn in chosen.values() for one in drawn})
+        place = {old: new for new, old in enumerate(had)}
+        drawn = {
+            name: [replace(one, prompt=place[one.prompt]) for one in mine] for name, mine in chosen.items()
+        }
+        return Completions([self.prompts[old] for old in had], drawn)
 
 
 def read_completions(

@@ -28,8 +28,10 @@ class NamedComparison:
         metric: `eval.metric`.
         found: The comparison by this metric.
         p_adjusted: Its p-value adjusted for the number of comparisons (Holm); None where there is no p-value.
-        left_out: The greater share of completions that a or b has no value for; a verdict on the rest would
-            be one on a selection.
+        left_out: The greater share of completions that a or b has no value for, of the prompts that a or b
+            has; a verdict on the rest would be one on a selection.
+        one_sided: How many of these prompts only one of the two has completions of; of them each counts as
+            one that the other has no value for.
         others: The same comparison by every other metric, to look at; not adjusted.
     """
 
@@ -39,13 +41,15 @@ class NamedComparison:
     found: Comparison
     p_adjusted: float | None = None
     left_out: float = 0.0
+    one_sided: int = 0
     others: dict[str, Comparison] = field(default_factory=dict)
 
     def as_dict(self) -> dict[str, Any]:
         """For JSON."""
         others = {name: one.as_dict() for name, one in self.others.items()}
         head = {"a": self.a, "b": self.b, "metric": self.metric, **self.found.as_dict()}
-        more = {"p_adjusted": self.p_adjusted, "left_out": self.left_out, "verdict": self.verdict}
+        missing = {"left_out": self.left_out, "one_sided": self.one_sided}
+        more = {"p_adjusted": self.p_adjusted, **missing, "verdict": self.verdict}
         return {**head, **more, "other_metrics": others}
 
     @property
@@ -140,7 +144,7 @@ def compared(
             metric,
             one,
             None if one.p_value is None else next(adjusted),
-            max(figures[a].left_out(metric), figures[b].left_out(metric)),
+            *_missing(figures[a], figures[b], metric),
             {
                 name: _pair(figures[a], figures[b], name)
                 for name in figures[a].metrics()
@@ -149,6 +153,13 @@ def compared(
         )
         for (a, b), one in zip(pairs, found, strict=True)
     ]
+
+
+def _missing(a: Figures, b: Figures, metric: str) -> tuple[float, int]:
+    """`left_out` and `one_sided`. A prompt that only other checkpoints have says nothing of these two."""
+    of_a, of_b = a.completed(metric), b.completed(metric)
+    shares = [one.left_out(metric, of_a | of_b) for one in (a, b)]
+    return max(shares), len(of_a ^ of_b)
 
 
 def _pair(a: Figures, b: Figures, metric: str) -> Comparison:

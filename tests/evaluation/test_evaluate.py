@@ -319,3 +319,18 @@ def test_one_model_at_a_time_beside_the_base(run, tmp_path, monkeypatch):
     evaluate(merged, ["builtin:tiny-math", str(folder), "base"], num_samples=1, output=tmp_path / "out")
     # the model, the base beside it; then the adapter, whose base is the same; the base is there already
     assert alive == [0, 1, 1]
+
+
+def test_completions_of_others_do_not_keep_two_from_being_compared(tmp_path):
+    """Twenty prompts with completions of `a` and `b`, and twenty others that only `c` has."""
+    rows = [
+        {"prompt": f"{i}+{of}=", "answer": str(i + of), "completion": text, "checkpoint": name}
+        for i in range(20)
+        for name, of, text in (("a", 1, str(i + 1)), ("b", 1, "no"), ("c", 2, "1"))
+    ]
+    file = tmp_path / "three.jsonl"
+    file.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    config = config_from_dict(settings(tmp_path))
+    found = evaluate(config, ["a"], against=["b"], completions=str(file), output=tmp_path / "out").as_dict()
+    assert (found["prompts"], found["comparison"]["verdict"]) == (20, "better")
+    assert (found["comparison"]["left_out"], found["comparison"]["one_sided"]) == (0.0, 0)

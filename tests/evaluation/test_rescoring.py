@@ -93,3 +93,16 @@ def test_the_evaluations_of_a_run_are_read_from_its_own_log(tmp_path):
     }
     with pytest.raises(DataError, match="of training only"):
         read_completions(write(tmp_path / "train.jsonl", rows[1:2]), {}, [])
+
+
+def test_prompts_that_no_chosen_checkpoint_has_are_left_out(tmp_path):
+    rows = [
+        {"prompt": prompt, "completion": "2", "checkpoint": name}
+        for name, prompt in (("c", "9+9="), ("a", "1+1="), ("b", "2+2="), ("b", "1+1="), ("c", "1+1="))
+    ]
+    found = read_completions(write(tmp_path / "a.jsonl", rows), {}, []).of(["b", "a", "b"])
+    assert [one["prompt"] for one in found.prompts] == ["1+1=", "2+2="]
+    assert {name: [one.prompt for one in drawn] for name, drawn in found.drawn.items()} == {
+        "b": [1, 0],
+        "a": [0],
+    }

@@ -3,6 +3,7 @@
 import pytest
 from made_samples import config_with, sample
 
+from rlctl.cli.eval import describe
 from rlctl.evaluation.figures import Figures
 from rlctl.evaluation.result import compared
 from rlctl.rewards.outcome import Failed
@@ -49,3 +50,26 @@ def test_what_is_left_of_a_selection_is_not_judged():
     assert one.verdict == "not judged"
     [two] = compared({"a": figures(30), "b": figures(5, failed=2)}, [("a", "b")], "right")
     assert two.verdict == "better"
+
+
+def some(*places):
+    """A right completion of each of these prompts, and none of the others."""
+    return Figures([sample(CONFIG, i, "7", 1.0) for i in places], PROMPTS, CONFIG)
+
+
+def test_prompts_that_neither_of_the_two_has_say_nothing_of_them():
+    found = {"a": some(*range(30)), "b": some(*range(30)), "c": some(*range(30, 40))}
+    [one] = compared(found, [("a", "b")], "right")
+    assert (one.left_out, one.one_sided, one.verdict) == (0.0, 0, "no evidence")
+
+
+def test_prompts_that_one_of_the_two_lacks_are_counted_apart():
+    [one] = compared({"a": some(*range(30)), "b": some(*range(27))}, [("a", "b")], "right")
+    assert (one.left_out, one.one_sided, one.verdict) == (pytest.approx(3 / 30), 3, "not judged")
+    assert one.as_dict()["one_sided"] == 3
+    assert describe(one)[1].endswith(
+        "not judged, 3 prompts have completions of only one of the two; with these, 10.0% of the completions "
+        "have no right"
+    )
+    [two] = compared({"a": figures(30), "b": figures(5, failed=3)}, [("a", "b")], "pass_at_1")
+    assert "not judged, 7.5% of the completions, or of the prompts, have no pass_at_1" in describe(two)[1]
