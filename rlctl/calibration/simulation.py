@@ -77,7 +77,7 @@ def simulate(
         seed: Of the draws.
 
     Returns:
-        Empty where there are no rewards; else a cell for each combination; scales vary fastest, then penalties.
+        Empty where there are no rewards; else a cell for each combination, those of one penalty together.
     """
     known = ~np.isnan(totals)
     totals, groups = totals[known], groups[known]
