@@ -8,7 +8,6 @@ from typing import Any
 import numpy as np
 
 from rlctl.calibration import parts, spread, summary
-from rlctl.calibration.bootstrap import mean_and_std
 from rlctl.calibration.collect import Completions
 from rlctl.calibration.correlation import correlations, with_length
 from rlctl.calibration.outliers import flattened_fraction
@@ -16,6 +15,7 @@ from rlctl.calibration.penalty import Advice, advise
 from rlctl.calibration.scoring import Scores
 from rlctl.calibration.simulation import simulate
 from rlctl.calibration.table import Floats, Table
+from rlctl.calibration.uncertainty import mean_and_std
 from rlctl.config.component import Component
 from rlctl.config.config import Config
 from rlctl.evaluation.judge import Judge

@@ -10,8 +10,11 @@ from typing import Any
 
 import numpy as np
 
-from rlctl.calibration.bootstrap import Clusters, clusters, penalty_interval
+from rlctl.calibration.clusters import LARGEST, Clusters, clusters
 from rlctl.calibration.table import Floats, Integers
+from rlctl.calibration.thumb import Thumb, thumb
+from rlctl.calibration.uncertainty import penalty_interval
+from rlctl.statistics.estimates import ends
 
 DEPTH = 2.5
 """Within-prompt standard deviations between the mean of valid rewards and the penalty."""
@@ -23,8 +26,6 @@ NORMAL_TAIL = 2.576
 """Standard deviations from the mean to the 0.5 % quantile of a normal distribution."""
 INVERTED, FLATTENED = 0.01, 0.3
 """Share of valid rewards below a penalty that is too mild; spread left by one that is too harsh."""
-THUMB = (((-1.0, 1.0), (-1.0, -0.5)), ((-10.0, 10.0), (-10.0, -5.0)), ((0.0, 100.0), (-100.0, -50.0)))
-"""Rules of thumb: range of rewards → penalty from … to."""
 
 
 @dataclass(frozen=True)
@@ -65,64 +66,35 @@ def recommended(valid_totals: Floats, groups: Integers) -> float | None:
         groups: (N,) group of each.
 
     Returns:
-        The penalty; None below two rewards or where all are the same.
+        The penalty; None below two rewards, where all are the same, or where one is beyond ± 1e100.
     """
-    if len(valid_totals) < 2:
+    of = _spread_out(valid_totals, groups)
+    return None if of is None else _lowered(of)
+
+
+def _spread_out(valid_totals: Floats, groups: Integers) -> Clusters | None:
+    """The rewards' sums; None where there is no spread to go by."""
+    if len(valid_totals) < 2 or np.max(np.abs(valid_totals)) > LARGEST:
         return None
     of = clusters(valid_totals, groups)
-    return min(of.mean - DEPTH * of.unit, tail(valid_totals, of) - MARGIN * of.unit) if of.std else None
+    return of if of.std else None
 
 
-def tail(valid_totals: Floats, of: Clusters) -> float:
-    """q, the 0.5 % quantile of the valid rewards, or what stands for it below 400 of them."""
-    if len(valid_totals) >= ENOUGH:
-        return float(np.quantile(valid_totals, TAIL))
-    return min(float(np.min(valid_totals)), of.mean - NORMAL_TAIL * of.std)
+def _shallow(of: Clusters) -> float:
+    """mean − 2.5·s."""
+    return of.mean - DEPTH * of.unit
 
 
-@dataclass(frozen=True)
-class Thumb:
-    """A rule of thumb by the range of rewards.
-
-    Args:
-        range: The range it is for.
-        low: The harshest penalty it names.
-        high: The mildest.
-        agrees: Whether it meets the interval of what the data advise; None where they advise nothing.
-        says: That in words.
-    """
-
-    range: tuple[float, float]
-    low: float
-    high: float
-    agrees: bool | None
-    says: str
-
-    def as_dict(self) -> dict[str, Any]:
-        """`range, low, high, agrees, says`."""
-        return {**vars(self), "range": list(self.range)}
+def _lowered(of: Clusters) -> float:
+    """The lesser of mean − 2.5·s and q − 0.1·s."""
+    return min(_shallow(of), _tail(of) - MARGIN * of.unit)
 
 
-def thumb(valid_totals: Floats, low: float | None, high: float | None) -> Thumb | None:
-    """The rule of thumb of the smallest range that holds all rewards, held against the data's own advice.
-
-    Args:
-        valid_totals: (N,) rewards of valid completions.
-        low: Lower end of what the data advise.
-        high: Upper end.
-
-    Returns:
-        The rule; None where there are no rewards, or they leave every range that has a rule.
-    """
-    for (least, most), (harsh, mild) in THUMB:
-        if len(valid_totals) and least <= np.min(valid_totals) and np.max(valid_totals) <= most:
-            name = f"{harsh:g} to {mild:g} for rewards in [{least:g}, {most:g}]"
-            if low is None or high is None:
-                return Thumb((least, most), harsh, mild, None, f"{name}; the data say nothing")
-            found = harsh <= high and low <= mild
-            word = "agrees with" if found else "is harsher than" if mild < low else "is milder than"
-            return Thumb((least, most), harsh, mild, found, f"{name} {word} what the data advise")
-    return None
+def _tail(of: Clusters) -> float:
+    """q, the 0.5 % quantile, or what stands for it below 400 rewards."""
+    if len(of.values) >= ENOUGH:
+        return float(np.quantile(of.values, TAIL))
+    return min(float(np.min(of.values)), of.mean - NORMAL_TAIL * of.std)
 
 
 @dataclass(frozen=True)
@@ -133,11 +105,13 @@ class Advice:
         current: The penalty configured now; None where there is none yet.
         rule: The plain rule over all valid rewards.
         recommended: The penalty to use.
-        low: Lower end of its 95 % interval.
+        low: Lower end of the 95 % interval of what endless rewards would advise.
         high: Upper end.
         within_std: s, the unit of depth.
         depth: (mean − current)/s.
         spread_left: Spread that the present penalty leaves among valid completions; 1 is all.
+        recommended_depth: (mean − recommended)/s.
+        recommended_spread_left: Spread that the recommended penalty leaves.
         verdict: `too mild`, `good` or `too harsh`.
         inversion_rate: Share of valid rewards below the current penalty.
         worst_prompt_inversion: The same in the prompt where it is greatest.
@@ -147,25 +121,27 @@ class Advice:
     """
 
     current: float | None
-    rule: Rule | None
-    recommended: float | None
-    low: float | None
-    high: float | None
-    within_std: float | None
-    depth: float | None
-    spread_left: float | None
-    verdict: str | None
-    inversion_rate: float | None
-    worst_prompt_inversion: float | None
     provisional: bool
     reason: str
-    thumb: Thumb | None
+    rule: Rule | None = None
+    recommended: float | None = None
+    low: float | None = None
+    high: float | None = None
+    within_std: float | None = None
+    depth: float | None = None
+    spread_left: float | None = None
+    recommended_depth: float | None = None
+    recommended_spread_left: float | None = None
+    verdict: str | None = None
+    inversion_rate: float | None = None
+    worst_prompt_inversion: float | None = None
+    thumb: Thumb | None = None
 
     def as_dict(self) -> dict[str, Any]:
         """The keys of `penalty` in `analyze-rewards --json`."""
         found = {name: value for name, value in vars(self).items() if name not in ("low", "high")}
         found["rule"] = vars(self.rule) if self.rule else {"low": None, "high": None, "value": None}
-        found["ci95"] = None if self.low is None or self.high is None else [self.low, self.high]
+        found["ci95"] = ends(self.low, self.high)
         found["thumb"] = self.thumb.as_dict() if self.thumb else None
         return found
 
@@ -183,25 +159,22 @@ def advise(
         group_size: Completions of a prompt in training; the spread left is that with one invalid among them
             at least.
     """
-    provisional = len(valid_totals) < ENOUGH
-    below = valid_totals < current if current is not None and len(valid_totals) else None
-    inverted = float(np.mean(below)) if below is not None else None
-    worst = _worst(below, valid_groups) if below is not None else None
-    if (value := recommended(valid_totals, valid_groups)) is None:
-        return _without_spread(valid_totals, current, inverted, worst, provisional)
-    of = clusters(valid_totals, valid_groups)
-    ends = penalty_interval(valid_totals, valid_groups, DEPTH)
-    low, high = ends or (None, None)
-    depth = left = verdict = None
-    if current is not None and inverted is not None:
-        depth = (of.mean - current) / of.unit
-        left = spread_left(depth, max(invalid / (invalid + len(valid_totals)), 1 / max(group_size, 2)))
-        if inverted > INVERTED or current > (value if high is None else high):
-            verdict = "too mild"
-        else:
-            verdict = "too harsh" if left < FLATTENED else "good"
+    count = len(valid_totals)
+    inverted, worst = _inversions(valid_totals, valid_groups, current)
+    of = _spread_out(valid_totals, valid_groups)
+    if of is None:
+        return _without_spread(valid_totals, current, inverted, worst)
+    share = max(invalid / (invalid + count), 1 / max(group_size, 2))
+    value = _lowered(of)
+    low, high = penalty_interval(of, DEPTH, TAIL, MARGIN) or (None, None)
+    depth = None if current is None else (of.mean - current) / of.unit
+    left = None if depth is None else spread_left(depth, share)
+    own_depth = (of.mean - value) / of.unit
+    own_left = spread_left(own_depth, share)
     return Advice(
         current=current,
+        provisional=count < ENOUGH,
+        reason=_reason(of, value, low, own_left),
         rule=rule(of.mean, of.std),
         recommended=value,
         low=low,
@@ -209,64 +182,83 @@ def advise(
         within_std=of.unit,
         depth=depth,
         spread_left=left,
-        verdict=verdict,
+        recommended_depth=own_depth,
+        recommended_spread_left=own_left,
+        verdict=_verdict(current, inverted, value if high is None else high, left),
         inversion_rate=inverted,
         worst_prompt_inversion=worst,
-        provisional=provisional,
-        reason=_reason(valid_totals, of),
-        thumb=thumb(valid_totals, value if low is None else low, value if high is None else high),
+        thumb=thumb(valid_totals, min(value, value if low is None else low), value if high is None else high),
     )
 
 
-def _worst(below: Any, groups: Integers) -> float:
-    """Share of inverted rewards in the prompt where it is greatest."""
+def _verdict(current: float | None, inverted: float | None, mildest: float, left: float | None) -> str | None:
+    """`too mild`, `good` or `too harsh`; None where there is no penalty yet."""
+    if current is None or inverted is None or left is None:
+        return None
+    if inverted > INVERTED or current > mildest:
+        return "too mild"
+    return "too harsh" if left < FLATTENED else "good"
+
+
+def _inversions(
+    valid_totals: Floats, groups: Integers, current: float | None
+) -> tuple[float | None, float | None]:
+    """Share of the valid rewards below the penalty: of all, and of the prompt where it is greatest."""
+    if current is None or not len(valid_totals):
+        return None, None
     _, index, counts = np.unique(groups, return_inverse=True, return_counts=True)
-    return float(np.max(np.bincount(index, below) / counts))
+    below = valid_totals < current
+    return float(np.mean(below)), float(np.max(np.bincount(index, below) / counts))
 
 
-def _reason(valid_totals: Floats, of: Clusters) -> str:
+def _reason(of: Clusters, value: float, low: float | None, left: float) -> str:
     """How the recommended value came about."""
     kind = "within-prompt standard deviations" if of.within_std else "standard deviations of all rewards"
-    shallow, q = of.mean - DEPTH * of.unit, tail(valid_totals, of)
-    start = f"{DEPTH:g} {kind} ({of.unit:.3g}) below the mean ({of.mean:.3g}) is {shallow:.3g}"
-    if shallow <= q - MARGIN * of.unit:
-        return f"{start}, below the valid rewards' 0.5 % quantile ({q:.3g})"
-    return (
-        f"{start}; lowered to {q - MARGIN * of.unit:.3g}, {MARGIN:g} standard deviations below the "
-        f"0.5 % quantile ({q:.3g}), so that hardly any valid completion scores below an invalid one"
-    )
+    q, few = _tail(of), len(of.values) < ENOUGH
+    tail = f"{'estimated ' if few else ''}0.5 % quantile of the valid rewards ({q:.3g})"
+    said = f"{DEPTH:g} {kind} ({of.unit:.3g}) below the mean ({of.mean:.3g})"
+    if value < _shallow(of):
+        said += (
+            f", {_shallow(of):.3g}, lowered to {value:.3g}, {MARGIN:g} of them below the {tail}, so that "
+            "hardly any valid completion scores below an invalid one"
+        )
+    else:
+        said += f", {value:.3g}, which is below the {tail}"
+    if few and low is not None and value < low:
+        said += f"; {len(of.values)} rewards do not show their tail, so this errs on the deep side"
+    if left < FLATTENED:
+        said += (
+            f"; prompts differ so much that it leaves only {left:.0%} of the spread among valid completions, "
+            "where a penalty `per_group` leaves more"
+        )
+    return said
 
 
 def _without_spread(
-    valid_totals: Floats,
-    current: float | None,
-    inverted: float | None,
-    worst: float | None,
-    provisional: bool,
+    valid_totals: Floats, current: float | None, inverted: float | None, worst: float | None
 ) -> Advice:
-    """No advice: there are no valid rewards, one, or all are the same."""
-    reason = "no completion is valid, so there is nothing to place a penalty below"
-    verdict = plain = None
-    if len(valid_totals):
-        mean = float(np.mean(valid_totals))
-        reason = f"all {len(valid_totals)} valid rewards are {mean:.3g}: without spread there is no scale"
-        if len(valid_totals) == 1:
-            reason = "one valid reward has no spread, and so no scale for a penalty"
-        plain = rule(mean, 0.0) if len(valid_totals) > 1 else None
-        verdict = "too mild" if current is not None and current >= mean else None
+    """No advice: there are no valid rewards, one, all are the same, or one is beyond arithmetic."""
+    count = len(valid_totals)
+    plain = None
+    constant = False
+    if not count:
+        reason = "no completion is valid, so there is nothing to place a penalty below"
+    elif np.max(np.abs(valid_totals)) > LARGEST:
+        reason = f"a reward is beyond ±{LARGEST:g}, too large to compute with"
+    elif count == 1:
+        reason, constant = "one valid reward has no spread, and so no scale for a penalty", True
+    else:
+        mean, constant = float(np.mean(valid_totals)), True
+        reason, plain = f"all {count} valid rewards are {mean:.3g}: no spread, and so no scale", rule(mean, 0)
+    mild = constant and current is not None and bool(current >= np.mean(valid_totals))
     return Advice(
         current=current,
+        provisional=count < ENOUGH,
+        reason=reason,
         rule=plain,
-        recommended=None,
-        low=None,
-        high=None,
-        within_std=0.0 if len(valid_totals) > 1 else None,
-        depth=None,
-        spread_left=None,
-        verdict=verdict,
+        within_std=0.0 if plain else None,
+        verdict="too mild" if mild else None,
         inversion_rate=inverted,
         worst_prompt_inversion=worst,
-        provisional=provisional,
-        reason=reason,
         thumb=thumb(valid_totals, None, None),
     )
