@@ -155,7 +155,8 @@ def _penalty(document: Document, config: Config) -> Iterator[Finding]:
     if found["verdict"] == "too mild" and current is not None:
         inverted = found["inversion_rate"] or 0.0
         what = f"{inverted:.1%} of the valid completions score below it"
-        what = what if inverted else "valid ones hardly stand out" if value is None else f"advice: {value:.4g}"
+        if not inverted:
+            what = "nothing sets valid ones apart" if value is None else f"the advice is {value:.4g}"
         yield Finding(
             "error" if invalid and inverted > 0.05 else severity,
             "penalty_too_mild",
