@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from rlctl.calibration.prediction import predict
-from rlctl.calibration.spread import deviations, describe_groups, levels, pooled_std, ratio, ties
+from rlctl.calibration.spread import describe_groups, deviations, levels, pooled_std, ratio, ties
 from rlctl.calibration.table import FAILED, INVALID, SCORED, Table
 
 pytestmark = pytest.mark.filterwarnings("error")
