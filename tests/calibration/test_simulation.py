@@ -119,7 +119,7 @@ def test_groups_die_where_all_are_invalid_or_equal():
     assert no.invalid_advantage is no.valid_spread is no.validity_share is None
     assert no.depth == pytest.approx(3 / math.sqrt(2 / 7))  # no spread within: that over all
     # A penalty that is what the valid ones get is no spread either.
-    assert cells([0.1] * 4, [0] * 4, penalties=[0.1])[0].dead_fraction == 1
+    assert cells([0.1] * 3, [0] * 3, penalties=[0.1])[0].dead_fraction == 1
 
 
 def test_the_same_seed_gives_the_same_cells():
