@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Any
 __version__ = "0.1.0"
 
 if TYPE_CHECKING:
+    from rlctl.calibration.analyze import analyze_rewards as analyze_rewards
     from rlctl.config.load import load_config as load_config
     from rlctl.evaluation.evaluate import evaluate as evaluate
     from rlctl.rewards.outcome import Invalid as Invalid
@@ -12,11 +13,12 @@ if TYPE_CHECKING:
 
 _EXPORTS = {
     "Invalid": "rlctl.rewards.outcome",
+    "analyze_rewards": "rlctl.calibration.analyze",
     "evaluate": "rlctl.evaluation.evaluate",
     "load_config": "rlctl.config.load",
     "train": "rlctl.training.train",
 }
-__all__ = ["Invalid", "__version__", "evaluate", "load_config", "train"]
+__all__ = ["Invalid", "__version__", "analyze_rewards", "evaluate", "load_config", "train"]
 
 
 def __getattr__(name: str) -> Any:

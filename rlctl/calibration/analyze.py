@@ -80,7 +80,7 @@ def analyze_rewards(
             "num_samples": num_samples,
         }
         folder, request = place_of(config, inputs, output, None if run is None else Path(run))
-        found = _collected(config, scorer, num_samples, completions, run, audience)
+        found = _collected(config, num_samples, completions, run, audience)
         document, samples = _Work(config, scorer, found, audience).done(tests=len(tests))
         analysis = Analysis(document, samples, folder, request)
         analysis.write()
@@ -99,7 +99,6 @@ def _scorer(config: Config, audience: Audience) -> Scorer:
 
 def _collected(
     config: Config,
-    scorer: Scorer,
     count: int | None,
     file: str | None,
     run: str | Path | None,
@@ -108,10 +107,10 @@ def _collected(
     """The completions that are asked for."""
     if file is not None:
         audience.tell(f"completions of {file}: no model is loaded")
-        return collect.from_file(file, config.data.columns, scorer.columns, limit=count)
+        return collect.from_file(file, config.data.columns, limit=count)
     if run is not None:
         audience.tell(f"completions that {run} has logged")
-        return collect.from_run(Path(run), scorer.columns, limit=count)
+        return collect.from_run(Path(run), limit=count)
     from rlctl.calibration.policy import completions_of_policy
 
     return completions_of_policy(config, NUM_SAMPLES if count is None else count, audience)

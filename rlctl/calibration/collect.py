@@ -1,7 +1,7 @@
 """The completions that a reward is measured on: of a file, of a run's log, or of the policy, in groups."""
 
 import json
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from itertools import accumulate, pairwise
@@ -74,9 +74,7 @@ class _Group:
     truncated: list[bool | None] = field(default_factory=list)
 
 
-def from_file(
-    path: str, mapping: Mapping[str, str], columns: Iterable[str], *, limit: int | None = None
-) -> Completions:
+def from_file(path: str, mapping: Mapping[str, str], *, limit: int | None = None) -> Completions:
     """Completions of a file. Equal prompts are one group; a row without a prompt is alone.
 
     Of what rlctl has logged, evaluations and greedy completions are left out where there are others.
@@ -84,22 +82,20 @@ def from_file(
     Args:
         path: A data file, a saved dataset, or a Hub id: whatever `data.train` takes.
         mapping: `data.columns`: names that rewards use → columns of the file.
-        columns: What rewards read: rows of one group are equal in it too.
         limit: Take the first so many rows; None for all.
 
     Raises:
         DataError: The file is missing or broken, or a row has no completion.
     """
     rows = _until(limit, _training_rows(completion_rows(path, mapping)))
-    return _grouped(rows, list(columns), {"kind": "completions", "path": path})
+    return _grouped(rows, {"kind": "completions", "path": path})
 
 
-def from_run(run: Path, columns: Iterable[str], *, limit: int | None = None) -> Completions:
+def from_run(run: Path, *, limit: int | None = None) -> Completions:
     """What a run has sampled for training; a prompt of another step is another group.
 
     Args:
         run: The run's folder.
-        columns: What rewards read.
         limit: Take the last so many rows; None for all.
 
     Raises:
@@ -117,7 +113,7 @@ def from_run(run: Path, columns: Iterable[str], *, limit: int | None = None) -> 
     source = {"kind": "run", "path": str(run)}
     if steps:
         source |= {"first_step": min(steps), "last_step": max(steps)}
-    return _grouped(rows, list(columns), source)
+    return _grouped(rows, source)
 
 
 LOGS = ("completions.jsonl", "completions.jsonl.gz")
@@ -166,13 +162,12 @@ def _training_rows(rows: Iterator[tuple[str, Row]]) -> Iterator[tuple[str, Row]]
         yield from evaluations
 
 
-def _grouped(rows: Iterable[tuple[str, Row]], columns: list[str], source: dict[str, Any]) -> Completions:
+def _grouped(rows: Iterable[tuple[str, Row]], source: dict[str, Any]) -> Completions:
     """Rows as groups, in the order in which their prompts come first."""
     groups: dict[Any, _Group] = {}
-    key_of = _key(columns)
     for number, (where, row) in enumerate(rows):
         kept = prompt_of(row)
-        group = groups.setdefault(key_of(row, kept) if "prompt" in row else number, _Group())
+        group = groups.setdefault(_key(row, kept) if "prompt" in row else number, _Group())
         group.rows.append(kept)
         group.texts.append(row["completion"])
         group.ids.append(token_ids(row, where))
@@ -190,16 +185,10 @@ def _grouped(rows: Iterable[tuple[str, Row]], columns: list[str], source: dict[s
     )
 
 
-def _key(columns: list[str]) -> Callable[[Row, Row], Any]:
-    """What rows of one group have in common: prompt, what rewards read, and of a log its step and model."""
-    marks = ("prompt_index", "checkpoint", "step")
-
-    def key(row: Row, kept: Row) -> Any:
-        found = [kept["prompt"], *(kept.get(name) for name in columns)]
-        if is_logged(row):
-            found += [row.get(name) for name in marks]
-        if all(isinstance(one, str | int | float | None) for one in found):
-            return tuple(found)
-        return json.dumps(found, sort_keys=True, default=str)
-
-    return key
+def _key(row: Row, kept: Row) -> Any:
+    """What rows of one group have in common: the prompt, and of a log the step and the model too."""
+    prompt = kept["prompt"]
+    found = prompt if isinstance(prompt, str) else json.dumps(prompt, sort_keys=True, default=str)
+    return (
+        (found, row.get("prompt_index"), row.get("checkpoint"), row.get("step")) if is_logged(row) else found
+    )

@@ -1,0 +1,255 @@
+"""Whole analyses of completions whose rewards are known, held against NumPy and numbers worked out by hand."""
+
+import json
+import math
+
+import numpy as np
+import pytest
+from made_rewards import analyse, codes, config, rows
+
+import rlctl
+from rlctl.calibration.analyze import analyze_rewards
+from rlctl.config.load import config_from_dict
+from rlctl.errors import RewardError, UsageError
+
+
+def finite(value):
+    """Whether JSON can hold a document: no NaN and no infinity in it."""
+    if isinstance(value, dict):
+        return all(finite(one) for one in value.values())
+    if isinstance(value, list):
+        return all(finite(one) for one in value)
+    return not isinstance(value, float) or math.isfinite(value)
+
+
+def test_figures_are_those_of_numpy(tmp_path):
+    rng = np.random.default_rng(0)
+    first, second = rng.normal(size=(40, 4)), rng.exponential(size=(40, 4))
+    weights = {"rewards": {"scale": 2.0, "invalid_penalty": -3.0}}
+    parts = {"name": "first", "weight": 1.0}, {"name": "second", "weight": 0.5}
+    found = analyse(tmp_path, rows(first.tolist(), second.tolist()), *parts, **weights)
+    totals = 2.0 * (first + 0.5 * second)
+    near = {"rel": 1e-9, "abs": 1e-12}
+    assert found["num_samples"] == found["valid"] == 160
+    assert found["reward"]["mean"] == pytest.approx(totals.mean(), **near)
+    assert found["reward"]["std"] == pytest.approx(totals.std(ddof=1), **near)
+    assert found["reward"]["quantiles"]["p25"] == pytest.approx(np.quantile(totals, 0.25), **near)
+    # The penalty is in units of `invalid_penalty`, before `scale`.
+    unscaled = totals / 2.0
+    within = math.sqrt(unscaled.var(axis=1, ddof=1).mean())
+    assert found["groups"]["within_std"] == pytest.approx(within, **near)
+    mean, std = unscaled.mean(), unscaled.std(ddof=1)
+    assert found["penalty"]["rule"]["value"] == pytest.approx(mean - 2.5 * std, **near)
+    tail = min(unscaled.min(), mean - 2.576 * std)
+    assert found["penalty"]["recommended"] == pytest.approx(
+        min(mean - 2.5 * within, tail - 0.1 * within), **near
+    )
+    # A = (r − mean) / (std + 1e-4); the share of a part is Cov(its term, A) / Var(A).
+    centre, spread = totals.mean(axis=1, keepdims=True), totals.std(axis=1, ddof=1, keepdims=True) + 2e-4
+    advantage = (totals - centre) / spread
+    for name, part in (("first", 2.0 * first), ("second", 1.0 * second)):
+        term = (part - part.mean(axis=1, keepdims=True)) / spread
+        share = (term * advantage).sum() / (advantage**2).sum()
+        assert found["components"][name]["share_of_advantage_variance"] == pytest.approx(share, **near)
+    pair = found["correlations"][0]
+    assert pair["pearson"] == pytest.approx(np.corrcoef(first.ravel(), second.ravel())[0, 1], **near)
+    assert finite(found)
+
+
+def test_the_contract_has_its_keys(tmp_path):
+    found = analyse(tmp_path, rows([[0.0, 1.0, "invalid", "nan"], [1.0, None, 0.0, 0.5]]))
+    keys = "num_samples valid invalid not_applicable failed reward components groups penalty findings"
+    assert set(keys.split()) <= set(found)
+    assert [found[name] for name in keys.split()[:5]] == [8, 5, 1, 1, 1]
+    assert {"mean", "std", "min", "max", "quantiles", "mean_ci95", "std_ci95"} <= set(found["reward"])
+    assert list(found["reward"]["quantiles"]) == ["p01", "p05", "p25", "p50", "p75", "p95", "p99"]
+    assert {"mean", "std", "weight", "failed", "share_of_advantage_variance"} <= set(
+        found["components"]["first"]
+    )
+    assert {"count", "size", "within_std", "zero_std_fraction"} <= set(found["groups"])
+    wanted = "current rule recommended ci95 verdict inversion_rate provisional reason"
+    assert set(wanted.split()) <= set(found["penalty"])
+    assert all({"severity", "code", "message"} <= set(one) for one in found["findings"])
+
+
+def test_a_penalty_of_a_million_is_too_harsh(tmp_path):
+    made = rows([["invalid", 1.0, 2.0, 3.0]] * 8)
+    found = analyse(tmp_path, made, rewards={"invalid_penalty": -1e6})
+    assert found["penalty"]["verdict"] == "too harsh"
+    # d = (2 + 10⁶) / 1 and f = 1/4: 1 / sqrt(3/4 (1 + d²/4)) = 2.3e-6 of the spread is left.
+    assert found["penalty"]["spread_left"] == pytest.approx(2.309e-6, rel=1e-3)
+    assert found["groups"]["flattened_fraction"] == 1.0
+    assert found["groups"]["validity_share"] == pytest.approx(1.0, abs=1e-9)
+    assert {"penalty_too_harsh", "flattened"} <= set(codes(found))
+
+
+def test_the_same_as_a_reward_is_named_too(tmp_path):
+    found = analyse(tmp_path, rows([[-1e6, 1.0, 2.0, 3.0]] * 8))
+    assert "flattened" in codes(found)
+    assert found["penalty"]["verdict"] == "too mild"  # a quarter of the valid rewards is below -1
+    assert found["penalty"]["inversion_rate"] == 0.25
+
+
+def test_a_component_with_a_hundredth_of_the_spread_is_idle(tmp_path):
+    rng = np.random.default_rng(1)
+    small, large = rng.normal(size=(50, 4)), rng.normal(size=(50, 4))
+    parts = {"name": "first", "weight": 1.0}, {"name": "second", "weight": 100.0}
+    found = analyse(tmp_path, rows((5.0 + small).tolist(), large.tolist()), *parts)
+    shares = [found["components"][name]["share_of_advantage_variance"] for name in ("first", "second")]
+    assert sum(shares) == pytest.approx(1.0, abs=1e-9)
+    assert abs(shares[0]) < 0.02  # 1e-4, and a chance correlation of about 1e-3
+    [idle] = [one for one in found["findings"] if one["code"] == "idle_component"]
+    assert idle["severity"] == "warning"
+    assert idle["message"].startswith("first makes")
+
+
+def test_a_constant_component(tmp_path):
+    made = rows([[0.0, 1.0, 2.0, 3.0]] * 4, [[0.7] * 4] * 4)
+    found = analyse(tmp_path, made, {"name": "first"}, {"name": "second"})
+    assert found["components"]["second"]["constant"]
+    assert found["components"]["second"]["share_of_advantage_variance"] == pytest.approx(0.0, abs=1e-12)
+    assert "second is 0.7 for all 16 completions" in json.dumps(found["findings"])
+
+
+def test_all_invalid(tmp_path):
+    found = analyse(tmp_path, rows([["invalid"] * 4] * 3))
+    assert (found["valid"], found["invalid"], found["reward"]["mean"]) == (0, 12, None)
+    assert found["findings"][0]["code"] == "all_invalid"
+    assert found["penalty"]["recommended"] is None
+    assert found["reasons"][0] == {
+        **{"outcome": "invalid", "component": "first", "reason": "made so", "count": 12},
+        "examples": ["completion 0.0", "completion 0.1"],
+    }
+    assert finite(found)
+
+
+def test_a_single_sample(tmp_path):
+    found = analyse(tmp_path, rows([[1.0]]))
+    assert (found["num_samples"], found["reward"]["mean"], found["reward"]["std"]) == (1, 1.0, None)
+    assert {"one_sample", "no_groups"} <= set(codes(found))
+    assert finite(found)
+
+
+def test_zero_variance(tmp_path):
+    found = analyse(tmp_path, rows([[0.5] * 4] * 4))
+    assert found["reward"]["std"] == 0.0
+    assert found["groups"]["zero_std_fraction"] == 1.0
+    assert found["findings"][0]["code"] == "no_spread"
+    assert found["penalty"]["recommended"] is None
+    assert finite(found)
+
+
+@pytest.mark.parametrize("value", ["nan", "raise"])
+def test_failures_do_not_end_it(tmp_path, value):
+    found = analyse(tmp_path, rows([[value, 0.0, 1.0, 2.0]] * 4), rewards={"max_failure_rate": 0.1})
+    assert (found["valid"], found["failed"]) == (12, 4)
+    assert found["reward"]["mean"] == 1.0
+    assert found["findings"][0]["code"] == "failed"
+    assert found["findings"][0]["severity"] == "error"  # more than training would stand
+    assert found["reasons"][0]["outcome"] == "failed"
+
+
+def test_everything_failed(tmp_path):
+    found = analyse(tmp_path, rows([["nan"] * 4] * 2))
+    assert (found["valid"], found["failed"]) == (0, 8)
+    assert codes(found)[0] == "failed"
+    assert finite(found)
+
+
+def test_what_does_not_apply_is_counted_apart(tmp_path):
+    found = analyse(tmp_path, rows([[None, None, None, 1.0]] * 4))
+    assert (found["valid"], found["not_applicable"]) == (4, 12)
+    [one] = [one for one in found["findings"] if one["code"] == "not_applicable"]
+    assert (one["severity"], one["figure"]) == ("warning", 0.75)
+
+
+def test_normalised_components_are_so_within_their_own_group(tmp_path):
+    made = rows([[0.0, 2.0], [0.0, 20.0, 40.0], [5.0]])  # ragged groups
+    found = analyse(tmp_path, made, {"name": "first", "normalize": "group_std"})
+    # (x − mean) / (std + 1e-4): ±0.7071 of the first, −1, 0 and 1 of the second, 0 alone.
+    expected = np.array([-0.70705678, 0.70705678, -1.0, 0.0, 1.0, 0.0])
+    assert found["reward"]["max"] == pytest.approx(20 / 20.0001)
+    assert found["reward"]["std"] == pytest.approx(expected.std(ddof=1), rel=1e-4)
+
+
+def test_rewards_tests_come_first(tmp_path):
+    tests = {"tests": [{"completion": "x", "row": {"first": 1.0}, "expect": 2.0}]}
+    with pytest.raises(RewardError, match="1 of 1 reward tests failed"):
+        analyse(tmp_path, rows([[1.0]]), rewards=tests)
+
+
+def test_a_reward_that_lacks_its_column(tmp_path):
+    with pytest.raises(RewardError, match="reads the column 'first'"):
+        analyse(tmp_path, [{"prompt": "a", "completion": "b"}])
+
+
+def test_single_texts(tmp_path):
+    made = config(tmp_path, {"name": "first"})
+    found = analyze_rewards(made, texts=["a", "b"], row={"first": "invalid"}).as_dict()
+    assert (found["num_samples"], found["valid"], found["invalid"]) == (2, 0, 2)
+    assert found["texts"][1]["completion"] == "b"
+    assert found["texts"][1]["total"] == -1.0
+    assert found["texts"][1]["reason"] == "first: made so"
+    assert not (tmp_path / "outputs").exists()
+
+
+def test_a_text_is_scored_as_an_answer_to_the_first_prompt():
+    made = config_from_dict(
+        {
+            "model": {"path": "builtin:tiny-math"},
+            "data": {"train": {"path": "builtin:arithmetic"}},
+            "rewards": {"components": [{"type": "exact_match"}]},
+            "algorithm": {"type": "grpo"},
+        }
+    )
+    found = analyze_rewards(made, texts=["nothing"]).as_dict()
+    assert found["source"]["columns"]["prompt"].endswith("=")
+    answer = found["source"]["columns"]["answer"]
+    again = analyze_rewards(made, texts=[answer]).as_dict()
+    assert (found["texts"][0]["total"], again["texts"][0]["total"]) == (0.0, 1.0)
+
+
+def test_everything_is_kept_and_the_same_again(tmp_path):
+    made = rows([[0.0, 1.0, "invalid", 3.0]] * 4)
+    first = analyse(tmp_path, made)
+    [folder] = (tmp_path / "outputs").iterdir()
+    kept = json.loads((folder / "analysis.json").read_text(encoding="utf-8"))
+    kept.pop("request")
+    assert kept == json.loads(json.dumps(first))
+    lines = (folder / "completions.jsonl").read_text(encoding="utf-8").splitlines()
+    assert len(lines) == 16
+    row = json.loads(lines[2])
+    assert (row["group"], row["outcome"], row["total"], row["completion"]) == (
+        0,
+        "invalid",
+        -1.0,
+        "completion 0.2",
+    )
+    second = analyse(tmp_path, made)
+    for found in (first, second):
+        found.pop("cost")  # seconds
+    assert first == second
+    assert len(list((tmp_path / "outputs").iterdir())) == 1
+
+
+def test_another_request_is_another_folder_and_nothing_is_overwritten(tmp_path):
+    made = rows([[0.0, 1.0]] * 4)
+    analyse(tmp_path, made)
+    analyse(tmp_path, made, rewards={"invalid_penalty": -2.0})
+    assert len(list((tmp_path / "outputs").iterdir())) == 2
+    file = str(tmp_path / "completions.jsonl")
+    analyze_rewards(config(tmp_path, {"name": "first"}), completions=file, output=tmp_path / "mine")
+    with pytest.raises(UsageError, match="nothing is overwritten"):
+        analyze_rewards(config(tmp_path, {"name": "first"}), 3, completions=file, output=tmp_path / "mine")
+
+
+def test_what_does_not_go_together(tmp_path):
+    made = config(tmp_path, {"name": "first"})
+    with pytest.raises(UsageError, match="three things"):
+        analyze_rewards(made, completions="a.jsonl", texts=["b"])
+    with pytest.raises(UsageError, match="0 samples"):
+        analyze_rewards(made, 0)
+
+
+def test_it_is_a_function_of_the_package():
+    assert rlctl.analyze_rewards is analyze_rewards
