@@ -116,6 +116,47 @@ def sample_groups(
     ]
 
 
+def completions_of(
+    model: Any,
+    tokenizer: Any,
+    dataset: "Dataset",
+    config: Config,
+    count: int,
+    *,
+    template_arguments: Mapping[str, Any] | None = None,
+    audience: Audience,
+) -> Completions:
+    """Sample completions of the first training prompts, in groups as training would.
+
+    Args:
+        model: The policy, not wrapped.
+        tokenizer: Its tokenizer, padding on the left.
+        dataset: The training prompts.
+        config: The config; its seed is that of the sampling.
+        count: Completions; the last group may be smaller than the others.
+        template_arguments: Arguments of the chat template; None for those of the config.
+        audience: Who is told how it goes.
+    """
+    size = config.algorithm.num_generations
+    prompts = first_prompts(dataset, config, -(-count // size))
+    if len(prompts) * size < count:
+        audience.tell(
+            f"{len(prompts) * size} completions in place of {count}: there are {len(prompts)} prompts"
+        )
+    drawn = sample_groups(
+        model,
+        tokenizer,
+        prompts,
+        config,
+        groups=len(prompts),
+        size=size,
+        seed=config.run.seed,
+        template_arguments=template_arguments,
+        advance=audience.counter("sampling", len(prompts) * size),
+    )[:count]
+    return of_drawn(drawn, prompts, {"kind": "policy", "model": config.model.path, "seed": config.run.seed})
+
+
 def completions_of_policy(config: Config, count: int, audience: Audience) -> Completions:
     """Sample completions of the config's model on its training prompts, in groups as training would.
 
@@ -131,25 +172,9 @@ def completions_of_policy(config: Config, count: int, audience: Audience) -> Com
     from rlctl.models.load import load_model
     from rlctl.models.tokenizer import load_tokenizer
 
-    size = config.algorithm.num_generations
     tokenizer = load_tokenizer(config.model)
     found = training_prompts(config, tokenizer)
-    prompts = first_prompts(found.dataset, config, -(-count // size))
     for line in found.describe("training prompts"):
         audience.tell(line)
-    if len(prompts) * size < count:
-        audience.tell(
-            f"{len(prompts) * size} completions in place of {count}: there are {len(prompts)} prompts"
-        )
     model = load_model(config.model, gradient_checkpointing=False, trained=False).model.eval()
-    drawn = sample_groups(
-        model,
-        tokenizer,
-        prompts,
-        config,
-        groups=len(prompts),
-        size=size,
-        seed=config.run.seed,
-        advance=audience.counter("sampling", len(prompts) * size),
-    )[:count]
-    return of_drawn(drawn, prompts, {"kind": "policy", "model": config.model.path, "seed": config.run.seed})
+    return completions_of(model, tokenizer, found.dataset, config, count, audience=audience)

@@ -22,6 +22,7 @@ from rlctl.models.tokenizer import lazy_tokenize
 from rlctl.results import place
 from rlctl.rewards.compose import Scorer
 from rlctl.rewards.selftest import require, run_tests
+from rlctl.training.penalty import settled
 from rlctl.training.provenance import data_hashes, model_hashes, reward_hashes
 
 if TYPE_CHECKING:
@@ -76,6 +77,8 @@ def evaluate(
         names = [default_name(config)]
         audience.tell(f"checkpoint: {names[0]}{unfinished(config)}")
     models = find_all([*names, *against], config)
+    if not benchmarks or config.data.eval is not None:
+        config = settled(config, [one.run for one in models if one.run is not None], audience.tell)
     suite = _suite(config) if benchmarks else None
     request = {
         **_asked(config, names, against),
@@ -124,6 +127,7 @@ def _rescored(
     audience: Audience,
 ) -> Evaluation:
     """`evaluate` with completions out of a file: no model is loaded."""
+    config = settled(config, tell=audience.tell)
     with _Scoring(config, audience) as scoring:
         columns = scoring.scorer.columns
         found = read_completions(file, config.data.columns, columns, per_prompt=per_prompt)

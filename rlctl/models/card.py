@@ -15,6 +15,7 @@ from rlctl.models.export_request import Request
 from rlctl.models.public_names import hub_id, without_folders
 from rlctl.models.redaction import public, public_component, public_path, without_secrets
 from rlctl.models.trained import Trained
+from rlctl.training.penalty import recorded
 
 
 def card(request: Request, dtype: str, base: str) -> str:
@@ -223,8 +224,17 @@ def rewards(run: Trained) -> list[str]:
         parameters = json.dumps(public_component(own), ensure_ascii=False)
         rows.append((part.name, f"`{part.type}`", f"{part.weight:g}", f"`{parameters}`" if own else ""))
     rule = f"Aggregated by `{config.aggregate}`, times {config.scale:g}. "
-    penalty = f"An invalid completion is worth {config.invalid_penalty:g} instead."
+    penalty = f"An invalid completion is worth {_penalty(run)} instead."
     return [table(("part", "type", "weight", "parameters"), rows), rule + penalty, *_hashes(run, "rewards")]
+
+
+def _penalty(run: Trained) -> str:
+    config, chosen = run.config.rewards, recorded(run.record)
+    if config.invalid_penalty != "auto":
+        return config.penalty_in_words
+    if chosen is None:
+        return "a penalty that was chosen before the first step and is not known any more"
+    return f"{chosen:g} (chosen before the first step)"
 
 
 def config(run: Trained) -> str:

@@ -26,6 +26,7 @@ from rlctl.proof.runs import BASE, ProofRun, runs_of, seeds_of
 from rlctl.proof.standing import require_as_concluded, require_unchanged
 from rlctl.proof.verdict import judge
 from rlctl.proof.wording import also_trained_on
+from rlctl.training import penalty as penalties
 from rlctl.training.place import lock, refuse_unwritable
 from rlctl.training.provenance import fingerprints, provenance
 from rlctl.training.stopping import StopSignals
@@ -109,9 +110,13 @@ class _Work:
             prompts = plans.fingerprint(rows)
             plans.require_held_out(prompts, trained_on)
         with self._locked():
-            new = plans.read(self.folder) is None
-            plan = plans.fix(self.folder, plans.make_plan(self.config, self.seeds, prompts, trained_on))
-            self._say_plan(plan, new=new)
+            known = plans.read(self.folder)
+            made = plans.make_plan(self.config, self.seeds, prompts, trained_on)
+            if self.config.rewards.invalid_penalty == "auto":
+                made["penalty"] = self._penalty(known)
+            plan = plans.fix(self.folder, made)
+            self._say_plan(plan, new=known is None)
+            self._settle(plan)
             found = {BASE: self._measure(plan, BASE, BASE, "base model", None)}
             for run in self.runs:
                 self._train(run)
@@ -133,6 +138,28 @@ class _Work:
                 require(run_tests(section, scorer))
         count = sum(len(section.tests) for section in sections)
         self._say(f"rewards: {count} of {count} tests passed" if count else "rewards: no tests in the config")
+
+    def _penalty(self, known: dict[str, Any] | None) -> dict[str, Any]:
+        """The penalty of all runs, which are compared with each other: chosen once, and then of the plan."""
+        if known is not None:
+            return {"value": penalties.require_recorded(known, self.folder / plans.FILE)}
+        from rlctl.calibration.auto import choose_for
+        from rlctl.models.tokenizer import lazy_tokenize
+        from rlctl.rewards.compose import Scorer
+
+        tokenize = lazy_tokenize(self.config.model)
+        with self._step("invalid penalty"):
+            with Scorer(self.config.rewards, tokenize=tokenize, poll=self.stop.check) as scorer:
+                found = choose_for(self.config, scorer, Audience(tell=self._say, poll=self.stop.check))
+            _let_go()
+        self._say(found.describe())
+        return found.summary()
+
+    def _settle(self, plan: dict[str, Any]) -> None:
+        """Train and evaluate everything with the penalty of the plan, where it was chosen there."""
+        if "penalty" in plan:
+            self.config = penalties.with_penalty(self.config, plan["penalty"]["value"])
+            self.runs = runs_of(self.config, self.seeds, self.folder)
 
     def _say_plan(self, plan: dict[str, Any], *, new: bool) -> None:
         seeds = ", ".join(map(str, self.seeds))

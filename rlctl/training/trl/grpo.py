@@ -21,6 +21,7 @@ from rlctl.evaluation.samples import Share
 from rlctl.models.load import LoadedModel, pick_device
 from rlctl.rewards.compose import Scorer
 from rlctl.rewards.selftest import require, run_tests
+from rlctl.training.calibrating import penalty_of
 from rlctl.training.checkpoints import complete_or_absent
 from rlctl.training.inputs import Inputs, Objects, find_tokenizer, load_inputs
 from rlctl.training.run import Run
@@ -116,6 +117,8 @@ def _train(
     }
     try:
         with run.taking_steps():
+            if config.rewards.invalid_penalty == "auto":
+                scorer.settle(penalty_of(config, policy, inputs, scorer, run))
             _steps(trainer, run)
             callback.evaluate_if_due(trainer.state.global_step)
     finally:
