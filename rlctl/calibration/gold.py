@@ -42,7 +42,7 @@ class PartGold:
         reference: Mean raw score of right answers; None where none was scored.
         other_n: Rows that were scored with the answer of another row, which is another text.
         other: Mean raw score of these.
-        top: Raw score from which on an answer is at the top; None where no score is known.
+        top: Raw score from which on an answer is at the top; None where nothing tells.
         below_top: Share of right answers that are not at the top: too low, invalid or failed.
         other_at_top: Share of other rows' answers that are.
         invalid: Right answers that were called invalid.
@@ -222,13 +222,18 @@ def _raws(name: str, jobs: Sequence[Job], scored: Mapping[Job, Row]) -> list[flo
 
 
 def _top(part: Component, raws: Sequence[float], seen: Floats | None) -> float | None:
-    """The raw score from which on an answer is at the top: of the bounds, else of what was ever scored."""
+    """The raw score from which on an answer is at the top: of the bounds, else of what was ever scored.
+
+    None where nothing was, or nothing but one number that is not above 0: that is no top.
+    """
     known = np.array([*raws, *(seen[~np.isnan(seen)] if seen is not None else ())])
     low, high = part.bounds() or (-np.inf, np.inf)
     if not (isfinite(low) and isfinite(high)):
         if not len(known):
             return None
         low, high = float(known.min()), float(known.max())
+        if low == high <= 0:
+            return None
     return low + TOP * (high - low)
 
 
