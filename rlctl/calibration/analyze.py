@@ -1,5 +1,6 @@
 """`rlctl analyze-rewards`: what training would feel of a reward, before it is trained on."""
 
+import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -15,6 +16,8 @@ from rlctl.calibration.scoring import Scores, as_table, score_all, score_texts
 from rlctl.calibration.table import Table
 from rlctl.config.config import Config
 from rlctl.config.load import load_config
+from rlctl.data.files import must_exist
+from rlctl.data.peek import is_local
 from rlctl.errors import UsageError
 from rlctl.evaluation.audience import Audience
 from rlctl.models.tokenizer import lazy_tokenize
@@ -63,7 +66,7 @@ def analyze_rewards(
         UsageError: What is asked for does not go together, or the results cannot be written.
     """
     if not isinstance(config, Config):
-        config = load_config(config)
+        config = load_for(config, completions=completions)
     if num_samples is not None and num_samples < 1:
         raise UsageError(f"{num_samples} samples", where="--num-samples", hint="Take 1 or more.")
     if sum([completions is not None, bool(texts), run is not None]) > 1:
@@ -85,6 +88,33 @@ def analyze_rewards(
         analysis = Analysis(document, samples, folder, request)
         analysis.write()
         return analysis
+
+
+def load_for(path: str | Path, overrides: Sequence[str] = (), *, completions: str | None = None) -> Config:
+    """The config of an analysis. With completions of a file, a YAML with nothing but `rewards` is enough.
+
+    Args:
+        path: The YAML.
+        overrides: `KEY=VALUE` each.
+        completions: The file; the columns that rewards read are looked for in it.
+
+    Raises:
+        ConfigError: The YAML is wrong.
+        DataError: The file is not there.
+    """
+    if completions is None:
+        return load_config(path, overrides)
+    if local := is_local(completions):
+        must_exist(Path(completions))
+    # A template from `completion` makes prompts of rows that have none; the analysis does not read it.
+    rows = {"path": os.path.abspath(completions) if local else completions}
+    otherwise = {
+        "model": {"path": "builtin:tiny-math"},
+        "data": {"train": rows, "prompt_template": "{completion}"},
+        "algorithm": {"type": "grpo"},
+        "training": {"prompts_per_step": 1},
+    }
+    return load_config(path, overrides, otherwise=otherwise)
 
 
 def _scorer(config: Config, audience: Audience) -> Scorer:

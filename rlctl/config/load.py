@@ -21,13 +21,19 @@ from rlctl.registry import did_you_mean
 _MOST_BYTES = 10 * 2**20
 
 
-def load_config(path: str | os.PathLike[str], overrides: Iterable[str] = ()) -> Config:
+def load_config(
+    path: str | os.PathLike[str],
+    overrides: Iterable[str] = (),
+    *,
+    otherwise: Mapping[str, Any] | None = None,
+) -> Config:
     """Read and check a YAML.
 
     Args:
         path: The YAML. Relative paths in it start from its folder, `run.output_dir` from the current one.
         overrides: `KEY=VALUE` each, as after `--set`: a dotted path with list indices, YAML. They win over
             the file; relative paths in them start from the current folder.
+        otherwise: Sections that serve where the YAML has none of that name; paths in them are absolute.
 
     Returns:
         The resolved config: every default filled in, paths absolute.
@@ -38,6 +44,8 @@ def load_config(path: str | os.PathLike[str], overrides: Iterable[str] = ()) -> 
     file = os.fspath(path)
     document = parse(_read(file), file)
     folder = File(os.path.abspath(file)).parent
+    if isinstance(document.data, dict):
+        document.data.update({k: v for k, v in (otherwise or {}).items() if document.data.get(k) is None})
     return _config(document, list(overrides), file, folder, name=File(file).stem)
 
 

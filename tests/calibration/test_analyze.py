@@ -10,7 +10,7 @@ from made_rewards import analyse, codes, config, rows
 import rlctl
 from rlctl.calibration.analyze import analyze_rewards
 from rlctl.config.load import config_from_dict
-from rlctl.errors import RewardError, UsageError
+from rlctl.errors import ConfigError, DataError, RewardError, UsageError
 
 
 def finite(value):
@@ -253,3 +253,18 @@ def test_what_does_not_go_together(tmp_path):
 
 def test_it_is_a_function_of_the_package():
     assert rlctl.analyze_rewards is analyze_rewards
+
+
+def test_a_yaml_with_nothing_but_rewards_is_enough_for_completions_of_a_file(tmp_path):
+    file = tmp_path / "mine.jsonl"
+    file.write_text('{"completion": "a7", "gold": "7"}\n{"completion": "b", "gold": "7"}\n', encoding="utf-8")
+    yaml = tmp_path / "rewards.yaml"
+    part = "{type: regex, pattern: 'a(.)', group: 1, column: gold}"
+    yaml.write_text(f"run: {{output_dir: {tmp_path}}}\nrewards: {{components: [{part}]}}\n", encoding="utf-8")
+    found = analyze_rewards(yaml, completions=str(file)).as_dict()
+    assert (found["num_samples"], found["reward"]["mean"]) == (2, 0.5)
+    yaml.write_text(yaml.read_text(encoding="utf-8").replace("gold", "glod"), encoding="utf-8")
+    with pytest.raises(ConfigError, match=r"reads the column 'glod'.*did you mean 'gold'"):
+        analyze_rewards(yaml, completions=str(file))
+    with pytest.raises(DataError, match="no such file"):
+        analyze_rewards(yaml, completions=str(tmp_path / "none.jsonl"))
