@@ -9,11 +9,22 @@ import numpy as np
 
 from rlctl.calibration import collect
 from rlctl.calibration.collect import Completions
+from rlctl.calibration.exploits import run_probes
 from rlctl.calibration.figures import Figures
 from rlctl.calibration.findings import find
+from rlctl.calibration.gold import check_gold
+from rlctl.calibration.noise import check_noise
+from rlctl.calibration.probes import make_probes
 from rlctl.calibration.result import Analysis, place_of
-from rlctl.calibration.scoring import Scores, as_table, score_all, score_texts
-from rlctl.calibration.table import Table
+from rlctl.calibration.scoring import (
+    Scores,
+    as_table,
+    score_again,
+    score_all,
+    score_texts,
+    unnormalised,
+)
+from rlctl.calibration.table import Floats
 from rlctl.config.config import Config
 from rlctl.config.load import load_config
 from rlctl.data.files import must_exist
@@ -21,6 +32,7 @@ from rlctl.data.peek import is_local
 from rlctl.errors import UsageError
 from rlctl.evaluation.audience import Audience
 from rlctl.models.tokenizer import lazy_tokenize
+from rlctl.rewards.aggregate import Row
 from rlctl.rewards.batch import plain
 from rlctl.rewards.compose import Scorer
 from rlctl.rewards.selftest import require, run_tests
@@ -29,8 +41,10 @@ NUM_SAMPLES = 100
 """Completions that are sampled where nobody says how many."""
 SCORED_AGAIN = 256
 """Completions, at least, that are scored again to see what is noise, where there are as many."""
-PROBED = 16
-"""Prompts that are tried with each probe."""
+MOST_SECONDS = 60
+"""What scoring again may take, about; where rewards are slow, fewer completions are scored again."""
+PROBED, REFERENCES = 16, 32
+"""Prompts that are tried with each probe, and with their right answer."""
 
 
 def analyze_rewards(
@@ -198,23 +212,70 @@ class _Work:
         document: dict[str, Any] = {
             **figures.as_dict(),
             "tests": tests,
-            "noise": self._noise(scores, table),
-            **self._tricks(figures),
+            "noise": self._noise(scores),
+            **self._tricks(scores, figures),
         }
         document["findings"] = [one.as_dict() for one in find(document, self.config)]
         return document, self._samples(scores)
 
-    def _noise(self, scores: Scores, table: Table) -> dict[str, Any] | None:
-        """The first completions, scored again."""
-        return None
+    def _noise(self, scores: Scores) -> dict[str, Any] | None:
+        """The first completions, scored again, in the same batches and in others."""
+        seconds = sum(scores.seconds.values()) / len(scores.rows)
+        affordable = int(MOST_SECONDS / (3 * seconds)) if seconds else SCORED_AGAIN
+        last, wanted = 0, min(SCORED_AGAIN, max(affordable, self.config.algorithm.num_generations))
+        for places, _ in self.completions.batches(min(self.batch_size, wanted)):
+            last = places.stop
+            if last >= wanted:
+                break
+        if last < 2:
+            return None
+        advance = self.audience.counter("scoring again", 3 * last)
 
-    def _tricks(self, figures: Figures) -> dict[str, Any]:
+        def again(order: Sequence[int], batch_size: int | None) -> list[Row]:
+            with self.scorer.unchanged():
+                return score_again(
+                    self.scorer, self.completions, order, batch_size or self.batch_size, advance=advance
+                )
+
+        groups = self.completions.groups[:last]
+        return check_noise(again, groups, group_size=self.config.algorithm.num_generations).as_dict()
+
+    def _tricks(self, scores: Scores, figures: Figures) -> dict[str, Any]:
         """Ways around the reward, and what it says of right answers."""
-        return {"probes": [], "gold": None}
+        totals = unnormalised(scores.rows, self.config.rewards)
+        chosen = self._best_of_prompts(totals)
+        rows = [self.completions.rows[i] for i in chosen]
+        self.audience.progress("probes", 0, 1)
+
+        def score(of: Sequence[Mapping[str, Any]], texts: Sequence[str]) -> list[Row]:
+            self.audience.poll()
+            with self.scorer.unchanged():
+                return score_texts(self.scorer, of, texts)
+
+        valid = totals[figures.table.valid]
+        rewards = self.config.rewards
+        gold = check_gold(rows, rewards, score, raw=figures.table.raw, valid_totals=valid)
+        probes = make_probes(
+            rows[:PROBED],
+            rewards,
+            completions=[self.completions.texts[i] for i in chosen[:PROBED]],
+            longest=self.config.generation.max_completion_length,
+        )
+        reference = gold.total_median if gold else None
+        found = run_probes(probes, rows[:PROBED], score, valid, reference=reference)
+        return {"probes": [one.as_dict() for one in found], "gold": gold.as_dict() if gold else None}
+
+    def _best_of_prompts(self, totals: Floats) -> list[int]:
+        """The best completion of each of the first prompts."""
+        groups = self.completions.groups
+        known = np.where(np.isnan(totals), -np.inf, totals)
+        order = np.lexsort((-known, groups))  # by group, the best first
+        first = np.flatnonzero(np.diff(groups[order], prepend=-1))
+        return [int(i) for i in order[first][:REFERENCES]]
 
     def _samples(self, scores: Scores) -> list[dict[str, Any]]:
         """Every completion with its scores."""
-        groups = np.repeat(np.arange(len(self.completions.sizes)), self.completions.sizes).tolist()
+        groups = self.completions.groups.tolist()
         names = [name for name in self.scorer.columns if name in self.completions.columns]
         return [
             {

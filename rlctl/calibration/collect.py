@@ -8,6 +8,9 @@ from itertools import accumulate, pairwise
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
+from rlctl.calibration.table import Integers
 from rlctl.data.completions import completion_rows, is_logged, prompt_of, token_ids
 from rlctl.errors import CheckpointError, DataError
 from rlctl.rewards.batch import Batch, text_of
@@ -37,6 +40,11 @@ class Completions:
 
     def __len__(self) -> int:
         return len(self.texts)
+
+    @cached_property
+    def groups(self) -> Integers:
+        """(N,) number of each row's group: 0, 0, 0, 1, 1, …"""
+        return np.repeat(np.arange(len(self.sizes)), self.sizes)
 
     @cached_property
     def plain_texts(self) -> list[str]:

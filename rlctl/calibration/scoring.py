@@ -77,23 +77,33 @@ def score_all(
     return found
 
 
-def score_again(scorer: Scorer, completions: Completions, order: Sequence[int], batch_size: int) -> list[Row]:
-    """Score completions in another order and other batches, before any normalisation.
+def score_again(
+    scorer: Scorer,
+    completions: Completions,
+    order: Sequence[int],
+    batch_size: int,
+    *,
+    advance: Callable[[int], None] = lambda count: None,
+) -> list[Row]:
+    """Score the first completions in another order and other batches, before any normalisation.
 
     Args:
         scorer: The composed reward.
         completions: All completions.
-        order: Places of those that are scored, in the order of scoring.
+        order: Places of the first ones, all of them, in the order of scoring.
         batch_size: Completions in a batch.
+        advance: Told after each batch how many completions it had; may raise.
 
     Returns:
-        Their scores, in the order of `order`.
+        Their scores, in the order of the completions.
     """
-    rows: list[Row] = []
+    rows: dict[int, Row] = {}
     for start in range(0, len(order), batch_size):
-        batch = completions.batch(order[start : start + batch_size])
-        rows += scorer.score(batch, normalize=False, tolerant=True).rows
-    return rows
+        places = order[start : start + batch_size]
+        scored = scorer.score(completions.batch(places), normalize=False, tolerant=True).rows
+        rows |= zip(places, scored, strict=True)
+        advance(len(places))
+    return [rows[place] for place in range(len(order))]
 
 
 def score_texts(scorer: Scorer, rows: Sequence[Mapping[str, Any]], texts: Sequence[str]) -> list[Row]:
@@ -119,6 +129,16 @@ def depends_on_mates(rewards: Rewards) -> bool:
     )
 
 
+def unnormalised(rows: Sequence[Row], rewards: Rewards) -> Floats:
+    """(N,) totals as they are without the other completions, as single texts get them; NaN where masked."""
+    if depends_on_mates(rewards):
+        names = [part.name for part in rewards.components]
+        rows = aggregate(
+            rewards, {name: [row.scores[name] for row in rows] for name in names}, normalized=False
+        )
+    return _numbers([row.total for row in rows])
+
+
 def as_table(rows: Sequence[Row], completions: Completions, rewards: Rewards) -> Table:
     """Scores as arrays, in units of `rewards.invalid_penalty`.
 
@@ -134,7 +154,7 @@ def as_table(rows: Sequence[Row], completions: Completions, rewards: Rewards) ->
     return Table(
         totals=_numbers([row.total for row in rows]) / rewards.scale,
         outcomes=np.fromiter((CODES[row.outcome] for row in rows), np.int8, len(rows)),
-        groups=np.repeat(np.arange(len(completions.sizes)), completions.sizes),
+        groups=completions.groups,
         raw={name: _numbers([_raw(row, name) for row in rows]) for name in names},
         parts={name: _numbers([row.weighted[name] for row in rows]) / rewards.scale for name in names},
         lengths=np.array(lengths, dtype=np.float64),

@@ -1,4 +1,4 @@
-"""Whole analyses of completions whose rewards are known, held against NumPy and numbers worked out by hand."""
+"""Whole analyses of completions whose rewards are known: against NumPy and numbers worked out by hand."""
 
 import json
 import math
