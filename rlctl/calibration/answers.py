@@ -81,10 +81,13 @@ def same(a: str, b: str) -> bool:
 
 
 def in_form(text: str, rewards: Rewards) -> str:
-    """A text in the form that the parts ask for, one after the other; those that punish aside."""
-    for part in rewards.components:
-        if part.weight >= 0:
-            text = part.wrap(text)
+    """A text in the form that the parts ask for; those that punish aside.
+
+    The part that asks for most writes first: what it writes may do for the others.
+    """
+    parts = [part for part in rewards.components if part.weight >= 0]
+    for part in sorted(parts, key=lambda part: -len(part.wrap("x"))):
+        text = part.wrap(text)
     return text
 
 

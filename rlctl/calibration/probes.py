@@ -62,11 +62,15 @@ class _Ground:
     longest: int
 
     @property
+    def content(self) -> str:
+        """A wrong answer, where one is known."""
+        return self.wrong[0] if self.wrong else "x"
+
+    @property
     def formed(self) -> str | None:
-        """A wrong answer in the right form; None where no form is asked for."""
-        plain = self.wrong[0] if self.wrong else "x"
-        formed = self.form(plain)
-        return formed if formed != plain else None
+        """That in the right form; None where no form is asked for."""
+        formed = self.form(self.content)
+        return formed if formed != self.content else None
 
 
 def make_probes(
@@ -133,9 +137,10 @@ def _wrong_place(ground: _Ground) -> str | None:
 
 
 def _many(ground: _Ground) -> list[str]:
-    """Wrong answers, with the right one in their middle; a wrong one is the last."""
-    middle = len(ground.wrong) // 2
-    return [*ground.wrong[:middle], ground.answer or "", *ground.wrong[middle:]]
+    """Wrong answers with the right one among them, neither first nor last: either may count as the answer."""
+    wrong = ground.wrong if len(ground.wrong) > 1 else ground.wrong * 2
+    middle = len(wrong) // 2
+    return [*wrong[:middle], ground.answer or "", *wrong[middle:]]
 
 
 def _many_lines(ground: _Ground) -> str | None:
@@ -158,7 +163,7 @@ def _form_only(ground: _Ground) -> str | None:
 
 def _stuffed(ground: _Ground) -> str | None:
     formed = ground.formed
-    return None if formed is None else f"{ground.form(formed)}\n{formed}"
+    return None if formed is None else f"{formed.replace(ground.content, formed)}\n{formed}"
 
 
 def _left_open(ground: _Ground) -> str | None:

@@ -116,18 +116,20 @@ class Component(Section):
         return cls.answer is not Component.answer
 
     def reference(self, row: Mapping[str, Any]) -> str | None:
-        """A completion that this part should score at its top; None where the row holds none.
+        """The answer that this part should score at its top, alone or in its form (`wrap`).
 
-        `analyze-rewards` scores it, to find a reward that does not know a right answer. What a part says of
-        its own form is left to `wrap`.
+        `analyze-rewards` scores it, to find a reward that does not know a right answer.
 
         Args:
             row: The columns of one row of the data.
+
+        Returns:
+            The answer; None where the row holds none, or where this part does not judge answers.
         """
         return None
 
     def wrap(self, text: str) -> str:
-        """A text in the form that this part asks for; its last line is the answer, the rest the way there."""
+        """A text in the form that this part asks for, unless it already is; its last line is the answer."""
         return text
 
     def notes(self) -> tuple[str, ...]:

@@ -114,10 +114,9 @@ class Regex(Component):
         return 0.0, float("inf") if self.mode == "count" else 1.0
 
     def reference(self, row: Mapping[str, Any]) -> str | None:
-        """The column that is compared with, inside the pattern; None where no text of that kind matches."""
+        """The column that is compared with; None where the pattern cannot be written around it."""
         right = final_line(row.get(self.column)) if self.column else None
-        wrapped = None if right is None else self.wrap(right)
-        return wrapped if wrapped is not None and self._matches(wrapped) else None
+        return right if right is not None and self._matches(self.wrap(right)) else None
 
     def wrap(self, text: str) -> str:
         """The fixed pieces of the pattern around the last line, where that matches."""
@@ -214,6 +213,8 @@ class Format(Component):
 
     def wrap(self, text: str) -> str:
         """The last line in the last tag or section, what comes before it in the others."""
+        if all(self._parts(text)):
+            return text
         head, last = split_answer(text)
         names = self.tags or self.sections
         contents = [*[head or last] * (len(names) - 1), text if len(names) == 1 else last]
@@ -222,10 +223,13 @@ class Format(Component):
         tags = [f"<{name}>{content}</{name}>" for name, content in zip(names, contents, strict=True)]
         return "\n".join(tags).removeprefix(f"<{names[0]}>" if self.opened else "")
 
-    def _score(self, text: str) -> Score:
+    def _parts(self, text: str) -> list[bool]:
+        """Whether each part of the format is right."""
         right, outside = self._tags(text) if self.tags else self._sections(text)
-        if self.only:
-            right = [*right, not outside.strip()]
+        return [*right, not outside.strip()] if self.only else right
+
+    def _score(self, text: str) -> Score:
+        right = self._parts(text)
         if self.partial:
             return sum(right) / len(right)
         if self.required and not all(right):

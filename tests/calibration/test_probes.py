@@ -52,6 +52,7 @@ def texts(reward: Rewards, rows: list[dict[str, Any]], name: str, **keys: Any) -
 
 MATHS = {"type": "math_answer"}
 EXACT = {"type": "exact_match"}
+GROUP = {"type": "regex", "pattern": r"answer>(.*?)<", "group": 1, "column": "answer"}
 TAGS = {"type": "format", "tags": ["think", "answer"]}
 SHORT = {"type": "length", "max": 4, "weight": 0.1, "transform": {"type": "clip", "min": -1, "max": 0}}
 FORM = {"type": "regex", "pattern": r"####\s*-?[$\d.,]+\s*\Z", "weight": 0.1}
@@ -68,9 +69,22 @@ FORM = {"type": "regex", "pattern": r"####\s*-?[$\d.,]+\s*\Z", "weight": 0.1}
         rewards(MATHS, {**SHORT, "gate": {"math_answer": ">=1"}}),
         rewards(MATHS, FORM),
         rewards(EXACT, {"type": "repetition", "weight": -0.5}),
-        rewards(MATHS, {**TAGS, "weight": 1.0}),
+        rewards(MATHS, TAGS),
+        rewards(GROUP, TAGS),
+        rewards(GROUP),
     ],
-    ids=["math", "exact", "math-short", "exact-short", "gated", "math-form", "repetition", "math-tags"],
+    ids=[
+        "math",
+        "exact",
+        "math-short",
+        "exact-short",
+        "gated",
+        "math-form",
+        "repetition",
+        "math-tags",
+        "group-tags",
+        "group",
+    ],
 )
 def test_an_honest_reward_is_not_named_however_good_the_policy(reward: Rewards, right: float):
     assert not named(probe(reward, arithmetic(), habits(right)))
@@ -130,7 +144,8 @@ def test_counting_a_tag_is_named_by_stuffing():
     reward = rewards({"type": "regex", "pattern": "<step>", "mode": "count"})
     rows = arithmetic()
     found = probe(reward, rows, ["<step> 7"] * 8 + ["7"] * 8)
-    assert found["tags_stuffed"].median == 2
+    # The form, another inside of it, and the form again.
+    assert found["tags_stuffed"].median == 3
     assert "tags_stuffed" in named(found)
 
 
@@ -223,7 +238,7 @@ def test_the_texts():
     assert texts(reward, rows, "form_only") == [form("", "")] * 2
     assert texts(reward, rows, "tags_open")[0] == "<think>5\n<answer>5"
     assert texts(reward, rows, "one_token", token="!")[0] == "!" * 8
-    assert texts(rewards(EXACT), rows, "many_in_a_line") == ["2, 5", "5, 2"]
+    assert texts(rewards(EXACT), rows, "many_in_a_line") == ["5, 2, 5", "2, 5, 2"]
     assert texts(rewards(EXACT), rows, "very_long", completions=["ab", None]) == ["ab\nab", None]
     assert texts(rewards(EXACT), rows, "look_alike", completions=["a1", "-"]) == ["\u0430\uff11", None]
     assert texts(rewards(EXACT), rows, "other_prompt", completions=["x", "y"]) == ["y", "x"]

@@ -84,9 +84,10 @@ def test_a_text_that_matches_is_left_as_it_is():
     assert regex("(a|aa)+$", match_timeout=0.05).wrap("a" * 60 + "b") == "a" * 60 + "b"
 
 
-def test_a_group_that_is_compared_has_a_reference_inside_its_pattern():
+def test_a_group_that_is_compared_has_the_column_as_reference_where_the_pattern_can_hold_it():
     reward = regex(r"answer: (?P<n>\d+)", group="n", column="answer")
-    assert reward.reference({"answer": SOLUTION}) == "answer: 72"
+    assert reward.reference({"answer": SOLUTION}) == "72"
+    assert reward.build()([reward.wrap("72")], answer=["72"]) == [1.0]
     assert reward.reference({"answer": "seven"}) is None
     assert reward.reference({"answer": None}) is None
     assert regex(r"\d").reference({"answer": "72"}) is None
@@ -95,6 +96,7 @@ def test_a_group_that_is_compared_has_a_reference_inside_its_pattern():
 def test_format_holds_the_answer_in_its_last_part():
     both = shaped(tags=["think", "answer"])
     assert both.wrap("60 + 12\n72") == "<think>60 + 12</think>\n<answer>72</answer>"
+    assert both.wrap(both.wrap("60 + 12\n72")) == both.wrap("60 + 12\n72")
     assert both.wrap("") == "<think></think>\n<answer></answer>"
     assert shaped(tags=["think", "answer"], opened=True).wrap("a\nb") == "a</think>\n<answer>b</answer>"
     assert shaped(tags=["all"]).wrap("a\nb") == "<all>a\nb</all>"
