@@ -29,6 +29,16 @@ def length(completions, **kwargs):
     return [float(len(text)) for text in completions]
 """
 
+NEVER = """
+import rlctl
+
+def odd(completions, **kwargs):
+    return [rlctl.Invalid("never") for _ in completions]
+
+def length(completions, **kwargs):
+    return [float(len(text)) for text in completions]
+"""
+
 
 def write_config(folder: Path, model: Path) -> Path:
     (folder / "rewards.py").write_text(REWARDS)
@@ -48,6 +58,7 @@ def write_config(folder: Path, model: Path) -> Path:
         "rewards": {
             "max_failure_rate": 1.0,
             "shuffle": True,
+            "invalid_penalty": "auto",
             "components": [
                 {"name": "odd", "type": "python", "function": "rewards.py:odd"},
                 {
@@ -82,6 +93,12 @@ def write_config(folder: Path, model: Path) -> Path:
 
 
 def run(folder: Path, config: Path, processes: int) -> Path:
+    done = started(folder, config, processes)
+    assert done.returncode == 0, done.stdout + done.stderr
+    return folder / f"on{processes}"
+
+
+def started(folder: Path, config: Path, processes: int) -> subprocess.CompletedProcess[str]:
     # `--cpu` would start a single process and say nothing; `--multi_gpu` means torchrun, with gloo on CPUs.
     launch = [
         sys.executable,
@@ -103,7 +120,7 @@ def run(folder: Path, config: Path, processes: int) -> Path:
     ]
     command = launch if processes > 1 else [sys.executable]
     name = f"on{processes}"
-    done = subprocess.run(
+    return subprocess.run(
         [
             *command,
             str(SCRIPT),
@@ -120,8 +137,6 @@ def run(folder: Path, config: Path, processes: int) -> Path:
         timeout=300,
         check=False,
     )
-    assert done.returncode == 0, done.stdout + done.stderr
-    return folder / name
 
 
 def test_two_processes_give_what_one_gives(tmp_path: Path, tiny_model_folder: Path) -> None:
@@ -165,4 +180,19 @@ def test_two_processes_give_what_one_gives(tmp_path: Path, tiny_model_folder: Pa
     assert any((weights[0][name] - moved[name]).abs().max() > 1e-4 for name in moved)
     for name, tensor in weights[0].items():
         assert (tensor - weights[1][name]).abs().max() < 1e-5, name
-    assert json.loads((two / "run.json").read_text())["hardware"]["processes"] == 2
+    records = [json.loads((folder / "run.json").read_text()) for folder in (one, two)]
+    assert records[1]["hardware"]["processes"] == 2
+    assert records[0]["penalty"] == records[1]["penalty"]
+    assert {row["total"] for row in completions[1] if row["outcome"] == "invalid"} == {
+        records[1]["penalty"]["value"]
+    }
+
+
+@pytest.mark.full
+def test_where_no_penalty_can_be_chosen_all_processes_end(tmp_path: Path, tiny_model_folder: Path) -> None:
+    config = write_config(tmp_path, tiny_model_folder)
+    (tmp_path / "rewards.py").write_text(NEVER)
+    done = started(tmp_path, config, 2)
+    assert "`auto` finds no penalty from 32 completions: no completion is valid" in done.stdout + done.stderr
+    assert done.returncode != 0  # the launcher makes 1 of 3
+    assert not (tmp_path / "on2").exists()

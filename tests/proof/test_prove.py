@@ -300,3 +300,29 @@ def test_prompts_that_change_once_the_plan_is_fixed(tiny_model_folder, tmp_path)
     with pytest.raises(DataError, match="the held-out prompts have changed since the plan"):
         prove(config, 1, console=Console(file=screen, width=200))
     assert not (tmp_path / "runs/small-prove/seed-42").exists()
+
+
+PICKY = """
+import rlctl
+
+def score(completions, **columns):
+    return [float(len(text)) if len(text) % 2 else rlctl.Invalid("even") for text in completions]
+"""
+
+
+@pytest.mark.full
+def test_a_penalty_that_is_chosen_is_chosen_once_and_part_of_the_plan(tmp_path, tiny_model_folder):
+    (tmp_path / "reward.py").write_text(PICKY)
+    part = {"type": "python", "name": "picky", "function": str(tmp_path / "reward.py") + ":score"}
+    raw = proof_config(tmp_path, tiny_model_folder, rewards={"components": [part], "invalid_penalty": "auto"})
+    config = config_from_dict(raw)
+    done = prove(config, 2, quiet=True)
+    value = json.loads((done.folder / "plan.json").read_text())["penalty"]["value"]
+    for name in ("base", "seed-42", "seed-43", "control"):
+        lines = (done.folder / "evaluation" / name / "samples.jsonl").read_text().splitlines()
+        assert {row["total"] for row in map(json.loads, lines) if row["outcome"] == "invalid"} == {value}
+    for name in ("seed-42", "control"):
+        assert f"invalid_penalty: {value}" in (done.folder / name / "config.yaml").read_text()
+    before = made_of(done.folder)
+    prove(config, 2, quiet=True)
+    assert made_of(done.folder) == before

@@ -7,13 +7,15 @@ from typing import Any
 
 import pytest
 from same_runs import differences, learnt
-from small_runs import merged, read_rows, small_config
+from small_runs import PROMPTS, merged, read_rows, small_config
 
 import rlctl
+from rlctl.calibration.policy import first_prompts, training_prompts
 from rlctl.config.config import Config
 from rlctl.config.load import config_from_dict
 from rlctl.errors import CheckpointError, ConfigError, RewardError
 from rlctl.evaluation.audience import Audience
+from rlctl.models.tokenizer import load_tokenizer
 from rlctl.training.penalty import recorded, settled
 from rlctl.training.trl.seams import PolicyTrainer
 
@@ -115,6 +117,18 @@ def test_what_was_chosen_is_kept_and_said(auto: tuple[Path, Config]) -> None:
     log = (run / "logs" / "training_log.txt").read_text()
     assert log.count("invalid penalty: choosing it from 512 completions") == 1
     assert f"invalid penalty: {kept['value']:g}, chosen from 24 completions ({kept['scored']} valid)" in log
+
+
+def test_it_is_chosen_on_the_prompts_that_come_first(auto: tuple[Path, Config]) -> None:
+    run, config = auto
+    dataset = training_prompts(config, load_tokenizer(config.model)).dataset
+    rows = read_rows(run / "logs" / "completions.jsonl")
+    seen = dict.fromkeys(row["prompt"] for row in rows if row["split"] == "train" and row["step"] <= 2)
+    assert [row["prompt"] for row in first_prompts(dataset, config, 100)] == list(
+        seen
+    )  # three prompts a step
+    unshuffled = config.model_copy(update={"data": config.data.model_copy(update={"shuffle": False})})
+    assert [row["prompt"] for row in first_prompts(dataset, unshuffled, 2)] == PROMPTS[:2]
 
 
 def test_every_invalid_completion_gets_it_in_training_and_evaluation(auto: tuple[Path, Config]) -> None:
