@@ -3,7 +3,7 @@
 import os
 import sys
 
-from benchmarks import cli_start, coverage, evaluation, parts, saving, step_overhead
+from benchmarks import calibration, cli_start, coverage, evaluation, parts, saving, step_overhead
 
 BENCHMARKS = {
     "cli_start": cli_start.main,
@@ -11,6 +11,7 @@ BENCHMARKS = {
     "step_overhead": step_overhead.main,
     "saving": saving.main,
     "coverage": coverage.main,
+    "calibration": calibration.main,
     "evaluation": evaluation.main,
 }
 

@@ -20,6 +20,9 @@ TAIL = 1.2
 EVEN = 0.2
 """Variance of distances, per squared mean, below which they end at a gap and not as a tail does."""
 
+EXCEEDED = 0.1
+"""Chance that the tail's quantile may lie above the limit that its rank in the sample gives."""
+
 
 @dataclass(frozen=True)
 class Spread:
@@ -64,7 +67,8 @@ def mean_and_std(values: Floats, groups: Integers) -> Spread:
 def penalty_interval(of: Clusters, depth: float, share: float, margin: float) -> Interval | None:
     """95 % interval of min(mean − depth·s, q − margin·s) over all prompts that there could be.
 
-    Its ends are the lesser of the two terms' ends; it stays below the mean, where two or three prompts know
+    Its ends are the lesser of the two terms' ends. q may be as high as the sample's own quantile lets it,
+    where the tail is no exponential; the penalty stays below the mean, where two or three prompts know
     nothing else.
 
     Args:
@@ -79,7 +83,17 @@ def penalty_interval(of: Clusters, depth: float, share: float, margin: float) ->
     deep = clustered_interval(q.value - margin * of.unit, q.influence - margin * s)
     if shallow is None or deep is None:
         return None
-    return min(shallow[0], deep[0] - q.step), min(shallow[1], deep[1] + q.step, of.mean)
+    mildest = max(deep[1] + q.step, _highest(of.values, share) - margin * of.unit)
+    return min(shallow[0], deep[0] - q.step), min(shallow[1], mildest, of.mean)
+
+
+def _highest(values: Floats, share: float) -> float:
+    """Upper one-sided limit of a quantile: the reward that it exceeds with a chance of `EXCEEDED` at most."""
+    from scipy.special import bdtrik
+
+    n = len(values)
+    rank = min(math.ceil(bdtrik(1 - EXCEEDED, n, share)), n - 1)
+    return float(np.partition(values, rank)[rank])
 
 
 @dataclass(frozen=True)
