@@ -50,8 +50,8 @@ def find_checkpoint(name: str, config: Config) -> Checkpoint:
     plain = config.model.model_copy(update={"lora": None})
     if name == BASE:
         return Checkpoint(name, plain)
-    if not Path(name).exists() and (not name or closest(name, [BASE])):
-        raise CheckpointError(f"no checkpoint {name!r}", where="--checkpoint", hint="did you mean 'base'?")
+    if not name:
+        raise CheckpointError("no checkpoint ''", where="--checkpoint", hint="did you mean 'base'?")
     folder = None
     if _is_of_a_run(name, config):
         found = find_run(name)
@@ -87,6 +87,27 @@ def find_all(names: Iterable[str], config: Config) -> list[Checkpoint]:
         CheckpointError: One is missing or damaged.
     """
     return [find_checkpoint(name, config) for name in dict.fromkeys(names)]
+
+
+def fetch(checkpoint: Checkpoint) -> None:
+    """Read the settings and the tokenizer of a checkpoint, so that what it is is settled and in the cache.
+
+    A Hub id says nothing of its commit before something of it is here.
+
+    Raises:
+        CheckpointError: There is no such model, or it is damaged.
+    """
+    from rlctl.models.load import read_config
+    from rlctl.models.tokenizer import load_tokenizer
+
+    try:
+        read_config(checkpoint.model)
+        load_tokenizer(checkpoint.model)
+    except CheckpointError as error:
+        if checkpoint.is_base or not closest(checkpoint.name, [BASE]):
+            raise
+        hint = "; ".join(filter(None, [error.hint, f"did you mean {BASE!r}?"]))
+        raise CheckpointError(error.message, where=error.where, hint=hint) from error
 
 
 def default_name(config: Config) -> str:

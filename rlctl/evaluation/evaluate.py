@@ -12,7 +12,7 @@ from rlctl.config.model import Model
 from rlctl.errors import ConfigError, DataError, Problem, UsageError
 from rlctl.evaluation.audience import Audience
 from rlctl.evaluation.benchmarks import Benchmarks, benchmark_results, benchmark_samples
-from rlctl.evaluation.checkpoints import default_name, find_all, refuse_itself, unfinished
+from rlctl.evaluation.checkpoints import default_name, fetch, find_all, refuse_itself, unfinished
 from rlctl.evaluation.figures import Figures
 from rlctl.evaluation.judge import Judge
 from rlctl.evaluation.rescoring import Completions, read_completions
@@ -79,6 +79,11 @@ def evaluate(
     models = find_all([*names, *against], config)
     if not benchmarks or config.data.eval is not None:
         config = settled(config, [one.run for one in models if one.run is not None], audience.tell)
+    for line in config.about_held_out:
+        audience.tell(line)
+    for one in models:
+        audience.poll()
+        fetch(one)
     suite = _suite(config) if benchmarks else None
     request = {
         **_asked(config, names, against),

@@ -1,7 +1,8 @@
-"""As much of the Hugging Face Hub as an upload of small files needs: it takes them and remembers them."""
+"""As much of the Hugging Face Hub as small files need: it takes them, remembers them, and gives them away."""
 
 import base64
 import json
+from hashlib import sha1
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from threading import Thread
 from typing import Any
@@ -28,8 +29,15 @@ class Hub(ThreadingHTTPServer):
 class _Answer(BaseHTTPRequestHandler):
     server: Hub
 
+    def do_HEAD(self) -> None:
+        self.server.asked.append(f"HEAD {self.path}")
+        self._file(self.path.partition("?")[0], body=False)
+
     def do_GET(self) -> None:
         path = self.path.partition("?")[0]
+        if "/resolve/" in path:
+            self._file(path)
+            return
         self.server.asked.append(f"GET {path}")
         name = "/".join(path.split("/")[3:5])
         if name not in self.server.repositories:
@@ -63,6 +71,22 @@ class _Answer(BaseHTTPRequestHandler):
             self._commit([json.loads(line) for line in body.splitlines()])
         else:
             self._send(200, {"warnings": [], "errors": []})
+
+    def _file(self, path: str, *, body: bool = True) -> None:
+        """A file of the one commit that there is: `/<owner>/<name>/resolve/<revision>/<file>`."""
+        name, _, file = path.strip("/").partition("/resolve/")
+        content = self.server.files.get(file.partition("/")[2])
+        missing = name not in self.server.repositories or content is None
+        content = content or b""
+        self.send_response(404 if missing else 200)
+        if missing:
+            self.send_header("X-Error-Code", "EntryNotFound")
+        self.send_header("X-Repo-Commit", "1" * 40)
+        self.send_header("ETag", f'"{sha1(content).hexdigest()}"')
+        self.send_header("Content-Length", str(len(content)))
+        self.end_headers()
+        if body:
+            self.wfile.write(content)
 
     def _commit(self, lines: list[dict[str, Any]]) -> None:
         for line in lines:
