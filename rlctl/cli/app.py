@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from rlctl import __version__
-from rlctl.cli.options import ConfigArgument, Json, Overrides, Quiet, Verbose
+from rlctl.cli.options import ConfigArgument, Json, OptionalConfig, Overrides, Quiet, Verbose
 
 app = typer.Typer(
     name="rlctl",
@@ -65,7 +65,7 @@ def check(
     quiet: Quiet = False,
     verbose: Verbose = False,
 ) -> None:
-    """Validate the YAML without running it; the same errors as train."""
+    """Validate the YAML as train does, without running it."""
     from rlctl.cli.check import run
 
     run(config, overrides, as_json=as_json, quiet=quiet, verbose=verbose)
@@ -73,14 +73,7 @@ def check(
 
 @app.command(name="eval")
 def eval_(
-    config: Annotated[
-        str | None,
-        typer.Argument(
-            metavar="[CONFIG]",
-            help="The YAML of the run; else rlctl.yaml or config.yaml here, else the built-in quickstart.",
-            show_default=False,
-        ),
-    ] = None,
+    config: OptionalConfig = None,
     checkpoint: Annotated[
         list[str],
         typer.Option(
@@ -142,6 +135,77 @@ def eval_(
     )
 
 
+@app.command(name="analyze-rewards")
+def analyze_rewards(
+    config: OptionalConfig = None,
+    num_samples: Annotated[
+        int | None,
+        typer.Option(
+            "--num-samples",
+            metavar="N",
+            help="Completions to sample, 100 by default; of a file the first, of a run the last (all).",
+            show_default=False,
+        ),
+    ] = None,
+    completions: Annotated[
+        str | None,
+        typer.Option(
+            "--completions",
+            metavar="DATA",
+            help="Score these completions; no model is loaded.",
+            show_default=False,
+        ),
+    ] = None,
+    text: Annotated[
+        list[str],
+        typer.Option("--text", metavar="STRING", help="Score this string and show its parts; repeatable."),
+    ] = [],  # noqa: B006
+    row: Annotated[
+        str | None,
+        typer.Option(
+            "--row",
+            metavar="YAML",
+            help="Columns for --text, e.g. '{answer: \"7\"}'. Default: the first training row.",
+            show_default=False,
+        ),
+    ] = None,
+    run: Annotated[
+        str | None,
+        typer.Option(
+            "--run",
+            metavar="RUN",
+            help="Score what a run has sampled, by CONFIG or by its own config.",
+            show_default=False,
+        ),
+    ] = None,
+    apply: Annotated[bool, typer.Option("--apply", help="Write the advised penalty into the YAML.")] = False,
+    output: Annotated[
+        str | None,
+        typer.Option("--output", "-o", metavar="DIR", help="Folder for the results.", show_default=False),
+    ] = None,
+    overrides: Overrides = [],  # noqa: B006
+    as_json: Json = False,
+    quiet: Quiet = False,
+    verbose: Verbose = False,
+) -> None:
+    """Analyse a reward before training: spread, penalty, traps."""
+    from rlctl.cli.analyze_rewards import run as analyze
+
+    analyze(
+        config,
+        overrides,
+        num_samples,
+        completions,
+        text,
+        row,
+        run,
+        output,
+        apply=apply,
+        as_json=as_json,
+        quiet=quiet,
+    )
+
+
 @app.command()
 def prove(
     config: ConfigArgument,
@@ -170,7 +234,7 @@ def prove(
     quiet: Quiet = False,
     verbose: Verbose = False,
 ) -> None:
-    """Train seeds and a control, judge them on held-out prompts.
+    """Train seeds and a control, judge on held-out prompts.
 
     What is judged, and how, is fixed before training. The same command again
     goes on where it was stopped.
@@ -223,7 +287,10 @@ def export(
     quiet: Quiet = False,
     verbose: Verbose = False,
 ) -> None:
-    """Write a run's model to one folder: LoRA merged, with a model card."""
+    """Write a run's model to one folder, with a model card.
+
+    LoRA is merged into it.
+    """
     from rlctl.cli.export import run as export_run
 
     export_run(

@@ -8,6 +8,15 @@ ConfigArgument = Annotated[
     str, typer.Argument(metavar="CONFIG", help="The YAML of the run.", show_default=False)
 ]
 
+OptionalConfig = Annotated[
+    str | None,
+    typer.Argument(
+        metavar="[CONFIG]",
+        help="The YAML of the run; else rlctl.yaml or config.yaml here, else the built-in quickstart.",
+        show_default=False,
+    ),
+]
+
 Overrides = Annotated[
     list[str],
     typer.Option(

@@ -11,7 +11,18 @@ import pytest
 from rlctl import __version__
 from rlctl.errors import DataError, MissingError, TrainingError
 
-COMMANDS = ("train", "eval", "prove", "check", "init", "list", "schema", "doctor", "export")
+COMMANDS = (
+    "train",
+    "eval",
+    "analyze-rewards",
+    "prove",
+    "check",
+    "init",
+    "list",
+    "schema",
+    "doctor",
+    "export",
+)
 ENVIRONMENT = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[2])}
 HEAVY = ("torch", "transformers", "trl", "datasets", "numpy", "accelerate", "peft")
 
