@@ -1,6 +1,9 @@
 """`rlctl analyze-rewards` as a user meets it."""
 
 import json
+import os
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -189,3 +192,16 @@ def test_a_file_that_cannot_be_written_is_named_before_anything_is_scored(rlctl,
     ran = rlctl(*SCORE, "--apply")
     assert (ran.code, ran.out) == (3, "")
     assert "config.yaml: the file is read-only" in ran.err
+
+
+def test_scoring_a_file_imports_nothing_heavy(here) -> None:
+    code = (
+        "import sys; from rlctl.cli.app import run; "
+        "run(['analyze-rewards', '--completions', 'rows.jsonl', '-q']); "
+        "print(sorted({'torch', 'transformers', 'datasets', 'trl', 'scipy.stats'} & set(sys.modules)))"
+    )
+    root = str(Path(__file__).parents[2])
+    ran = subprocess.run(
+        [sys.executable, "-c", code], env={**os.environ, "PYTHONPATH": root}, capture_output=True, text=True
+    )
+    assert (ran.stdout, ran.stderr) == ("[]\n", "")
