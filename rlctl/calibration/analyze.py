@@ -43,6 +43,8 @@ SCORED_AGAIN = 256
 """Completions, at least, that are scored again to see what is noise, where there are as many."""
 MOST_SECONDS = 60
 """What scoring again may take, about; where rewards are slow, fewer completions are scored again."""
+NONSENSE = "ßyx ßyx"
+"""A text that is the answer to nothing."""
 PROBED, REFERENCES = 16, 32
 """Prompts that are tried with each probe, and with their right answer."""
 
@@ -178,6 +180,12 @@ def _first_row(config: Config) -> dict[str, Any]:
     return {**first, **{name: first[column] for name, column in mapping.items() if column in first}}
 
 
+def _same(empty: Sequence[Row], nonsense: Sequence[Row], totals: Floats) -> bool:
+    """Whether all texts score alike: nothing is scored, but a column is read."""
+    texts = np.array([[np.nan if row.total is None else row.total for row in of] for of in (empty, nonsense)])
+    return bool(len(totals) and np.all((texts == totals) | (np.isnan(texts) & np.isnan(totals))))
+
+
 class _Work:
     """One analysis, part after part.
 
@@ -261,9 +269,15 @@ class _Work:
             completions=[self.completions.texts[i] for i in chosen[:PROBED]],
             longest=self.config.generation.max_completion_length,
         )
+        ignored = _same(score(rows, [""] * len(rows)), score(rows, [NONSENSE] * len(rows)), totals[chosen])
         reference = gold.total_median if gold else None
-        found = run_probes(probes, rows[:PROBED], score, valid, reference=reference)
-        return {"probes": [one.as_dict() for one in found], "gold": gold.as_dict() if gold else None}
+        tried = [] if ignored else probes
+        found = run_probes(tried, rows[:PROBED], score, valid, reference=reference)
+        return {
+            "text_ignored": ignored,
+            "probes": [one.as_dict() for one in found],
+            "gold": gold.as_dict() if gold else None,
+        }
 
     def _best_of_prompts(self, totals: Floats) -> list[int]:
         """The best completion of each of the first prompts."""

@@ -59,6 +59,15 @@ def _listed(changes: Mapping[str, int]) -> str:
 
 def tricks(document: Document, config: Config) -> Iterator[Finding]:
     """What pays without being meant, and right answers that do not."""
+    if document["text_ignored"] and document["valid"]:
+        yield Finding(
+            "info",
+            "text_ignored",
+            "an empty completion and nonsense score like the real ones: the reward does not look at the text "
+            "and cannot be probed",
+            None,
+            "nothing, where the rewards are scores out of a file; else mend the reward",
+        )
     for probe in document["probes"]:
         if not probe["above"] and not probe["exploit"]:
             continue

@@ -34,7 +34,9 @@ def config(folder: Path, *components: dict[str, Any], **sections: Any):
     train = [{"prompt": f"p{i}", "first": 1.0, "second": 2.0} for i in range(4)]
     (folder / "train.jsonl").write_text("".join(json.dumps(row) + "\n" for row in train), encoding="utf-8")
     parts = [
-        {"type": "python", "isolate": False, "function": f"{folder / 'made.py'}:{one['name']}", **one}
+        one
+        if "type" in one
+        else {"type": "python", "isolate": False, "function": f"{folder / 'made.py'}:{one['name']}", **one}
         for one in components
     ]
     rewards = {"components": parts, "invalid_penalty": -1.0, "max_failure_rate": 1.0}
