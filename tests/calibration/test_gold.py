@@ -85,6 +85,14 @@ def test_the_form_that_other_parts_ask_for_is_tried_too():
     assert (gold.n, gold.total_median) == (16, 2)
 
 
+def test_a_form_inside_of_another_is_written_once():
+    pattern = {"type": "regex", "pattern": "<answer>(.*?)</answer>", "group": 1, "column": "answer"}
+    tags = {"type": "format", "tags": ["think", "answer"]}
+    # <think>85</think><answer>85</answer> gets 1 + 1; another <answer> inside of it would get 1.
+    assert check(rewards(pattern, tags), arithmetic()).total_median == 2
+    assert check(rewards(tags, pattern), arithmetic()).total_median == 2
+
+
 def test_references_that_are_invalid_or_fail_are_counted_with_reasons():
     rows = [{"answer": "x"}, {"answer": "banana"}, {"answer": "7"}, {"answer": None}]
     one = check(rewards(MATHS, part("fragile", name="close")), rows).components["math_answer"]
