@@ -33,6 +33,7 @@ def run(path: str, overrides: list[str], *, as_json: bool, quiet: bool, verbose:
 def notices(config: Config) -> list[str]:
     """What is allowed, and still deserves a second look."""
     found = list(dict.fromkeys((*config.rewards.notes(), *config.eval_rewards.notes())))
+    found += config.about_held_out
     if config.data.eval is None:
         found.append("`data.eval` is not set: nothing is measured on held-out prompts")
     if config.model.trust_remote_code:

@@ -8,7 +8,7 @@ from rlctl.config.component import Component
 from rlctl.config.data import Data
 from rlctl.config.evaluation import Eval, judged, metric_names, pass_conditions
 from rlctl.config.model import Model
-from rlctl.config.rewards import Rewards
+from rlctl.config.rewards import PerGroup, Rewards
 from rlctl.config.run import Run, Tracking
 from rlctl.config.training import Training
 
@@ -44,6 +44,16 @@ class Config(Section):
     def eval_rewards(self) -> Rewards:
         """What held-out completions are scored with: `eval.rewards`, else `rewards`."""
         return self.eval.rewards or self.rewards
+
+    @property
+    def about_held_out(self) -> tuple[str, ...]:
+        """What a person should know of the reward of held-out completions."""
+        if self.data.eval is None or not isinstance(self.eval_rewards.invalid_penalty, PerGroup):
+            return ()
+        return (
+            "held-out reward: of valid completions alone, because the penalty is relative to a group; "
+            "`valid_fraction` says how many they are",
+        )
 
     @property
     def metric_names(self) -> tuple[str, ...]:

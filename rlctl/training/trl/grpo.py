@@ -93,7 +93,7 @@ def _train(
     view: View,
     started: float,
 ) -> TrainedRun:
-    for line in [*inputs.describe(), *plan.describe()]:
+    for line in [*inputs.describe(), *plan.describe(), *config.about_held_out]:
         view.notice(line)
         if run.point is None:  # else it is in the log already
             run.logs.text(line)
