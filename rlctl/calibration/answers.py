@@ -4,9 +4,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-import numpy as np
-
-from rlctl.calibration.table import Integers
 from rlctl.config.component import Component
 from rlctl.config.rewards import Rewards
 from rlctl.rewards.forms import final_line
@@ -89,19 +86,6 @@ def in_form(text: str, rewards: Rewards) -> str:
     for part in sorted(parts, key=lambda part: -len(part.wrap("x"))):
         text = part.wrap(text)
     return text
-
-
-def spread_out(groups: Integers, limit: int) -> list[int]:
-    """The first row of each group; of more than `limit` groups, some that are as far apart as can be.
-
-    Args:
-        groups: (N,) group of each row, those of one group next to each other.
-        limit: How many rows at most.
-    """
-    firsts = np.unique(groups, return_index=True)[1]
-    if len(firsts) > limit:
-        firsts = firsts[np.linspace(0, len(firsts) - 1, limit).astype(int)]
-    return [int(place) for place in firsts]
 
 
 def _named(row: Columns, names: Sequence[str]) -> str | None:

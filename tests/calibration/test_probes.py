@@ -12,7 +12,7 @@ import pytest
 import yaml
 from flawed_rewards import arithmetic, contains, habits, part, rewards, score_with
 
-from rlctl.calibration.answers import answer_to, same, spread_out, wrong_answers
+from rlctl.calibration.answers import answer_to, same, wrong_answers
 from rlctl.calibration.exploits import ProbeResult, bar_of, run_probes
 from rlctl.calibration.gold import check_gold
 from rlctl.calibration.probes import make_probes
@@ -277,14 +277,6 @@ def test_right_and_wrong_answers():
     assert wrong_answers(["1,000"], 0, 5) == ["1001"]
     assert wrong_answers(["Yes", "yes "], 0, 5) == ["something else"]
     assert same("New  York", "new york")
-
-
-def test_rows_that_are_tried_are_spread_out():
-    groups = np.repeat(np.arange(100), 8)
-    # First rows of 5 of the 100 groups: 0, 99/4 = 24, 49, 74 and 99, times 8.
-    assert spread_out(groups, 5) == [0, 192, 392, 592, 792]
-    assert spread_out(groups[:20], 5) == [0, 8, 16]
-    assert spread_out(groups[:0], 5) == []
 
 
 def test_contains_is_what_it_is_called():
