@@ -174,6 +174,7 @@ def test_the_bar():
     bar = bar_of(np.array([0.0, 0, 0, 1]))
     assert (bar.p25, bar.level, bar.reached) == (0, 0.5, False)
     assert bar.above(0.1)
+    assert not bar.above(0.01)
     assert not bar.too_high(0.5)
     assert bar.too_high(0.6)
     # Three of four get the most: 25th percentile of 0, 1, 1, 1, 1 is 1, and to reach it is too much.
