@@ -6,6 +6,7 @@ from statistics import fmean
 from typing import Any
 
 from rlctl.proof.measured import Measured, Row
+from rlctl.statistics.intervals import difference
 
 EACH = 3
 """Wins, losses and ties that are shown, each at most."""
@@ -40,7 +41,7 @@ def choose(base: Sequence[float | None], trained: Sequence[Sequence[float | None
     for prompt, values in enumerate(zip(base, *trained, strict=True)):
         known = [value for value in values if value is not None]
         if len(known) == len(values):
-            rows.append((fmean(known[1:]) - known[0], prompt))
+            rows.append((difference(fmean(known[1:]), known[0]), prompt))
     wins = sorted((row for row in rows if row[0] > 0), key=lambda row: (-row[0], row[1]))
     losses = sorted(row for row in rows if row[0] < 0)
     ties = [row for row in rows if row[0] == 0]

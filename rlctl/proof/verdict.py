@@ -11,7 +11,7 @@ from math import comb
 from statistics import fmean
 from typing import Any, Literal
 
-from rlctl.statistics.intervals import LEVEL
+from rlctl.statistics.intervals import LEVEL, difference
 from rlctl.statistics.paired import Comparison, compare
 from rlctl.statistics.seeds import SeedsEstimate, across_seeds
 
@@ -197,14 +197,15 @@ def _decide(gain: Effect, over_control: Effect, missing: float) -> tuple[Word, s
 
 
 def minus(values: Values, others: Values) -> list[float | None]:
-    """The difference on each prompt; None where one of the two is."""
-    return [None if a is None or b is None else a - b for a, b in zip(values, others, strict=True)]
+    """The difference on each prompt, 0 where it is rounding alone; None where one of the two is."""
+    pairs = zip(values, others, strict=True)
+    return [None if a is None or b is None else difference(a, b) for a, b in pairs]
 
 
-def _sign_of(difference: float | None, p_value: float | None) -> int:
-    if difference is None or p_value is None or p_value >= 1 - LEVEL:
+def _sign_of(change: float | None, p_value: float | None) -> int:
+    if change is None or p_value is None or p_value >= 1 - LEVEL:
         return 0
-    return 1 if difference > 0 else -1
+    return 1 if change > 0 else -1
 
 
 def _count(number: int, noun: str) -> str:

@@ -63,6 +63,11 @@ def same(x: float, y: float) -> bool:
     return math.isclose(x, y, rel_tol=ROUNDING)
 
 
+def difference(x: float, y: float) -> float:
+    """x − y; 0 exactly where the two are equal up to rounding."""
+    return 0.0 if same(x, y) else x - y
+
+
 def inside(values: Sequence[float], bounds: Interval) -> list[float]:
     """The values, moved onto a bound where they are outside by rounding alone.
 

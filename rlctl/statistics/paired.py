@@ -10,11 +10,11 @@ from rlctl.statistics.intervals import (
     constant_interval,
     constant_p_value,
     critical,
+    difference,
     inside,
     interval,
     moments,
     p_value,
-    same,
 )
 
 POWER = 0.8
@@ -83,7 +83,7 @@ def compare(
     pairs = [(x, y) for x, y in zip(a, b, strict=True) if x is not None and y is not None]
     if bounds is not None:
         pairs = [(x, y) for x, y in (inside(pair, bounds) for pair in pairs)]
-    differences = [0.0 if same(x, y) else x - y for x, y in pairs]
+    differences = [difference(x, y) for x, y in pairs]
     wins, losses, n = sum(d > 0 for d in differences), sum(d < 0 for d in differences), len(differences)
     counts = (wins, n - wins - losses, losses, n)
     if n < 2:

@@ -5,7 +5,7 @@ import math
 import numpy as np
 import pytest
 
-from rlctl.proof.verdict import effect, judge, rule, sign_test
+from rlctl.proof.verdict import effect, judge, minus, rule, sign_test
 from rlctl.statistics.seeds import across_seeds
 
 PROMPTS = 20
@@ -156,6 +156,16 @@ def test_differences_that_cancel_are_none():
     """+0.1 in one seed where the other has −0.1, on every prompt: nothing but rounding is left."""
     found = judge(BASE, [around(0.2), around(0.2, -1)], BASE)
     assert (found.word, found.gain.p_value) == ("no evidence", 1.0)
+
+
+def test_differences_by_rounding_alone_are_none():
+    """0.1 + 0.2 for 0.3 on about 60 % of 200 prompts, others in each of three seeds: a gain of 3e-17."""
+    rng = np.random.default_rng(0)
+    base = [0.3] * 200
+    seeds = [[0.1 + 0.2 if one else 0.3 for one in rng.random(200) < 0.6] for _ in range(3)]
+    found = judge(base, seeds, base)
+    assert (found.word, found.gain.estimate.mean, found.gain.p_value) == ("no evidence", 0.0, 1.0)
+    assert minus([0.1 + 0.2, None, 1.0], [0.3, 0.3, 0.5]) == [0.0, None, 0.5]
 
 
 def test_sign_test_by_hand():
