@@ -280,12 +280,14 @@ class _Work:
         }
 
     def _best_of_prompts(self, totals: Floats) -> list[int]:
-        """The best completion of each of the first prompts."""
+        """The best completion of each of some prompts, evenly spread over all."""
         groups = self.completions.groups
         known = np.where(np.isnan(totals), -np.inf, totals)
         order = np.lexsort((-known, groups))  # by group, the best first
         first = np.flatnonzero(np.diff(groups[order], prepend=-1))
-        return [int(i) for i in order[first][:REFERENCES]]
+        spread = np.linspace(0, len(first) - 1, min(REFERENCES, len(first))).astype(int)
+        chosen = order[first][spread]
+        return [int(i) for i in np.concatenate([chosen[::2], chosen[1::2]])]  # the first half is spread too
 
     def _samples(self, scores: Scores) -> list[dict[str, Any]]:
         """Every completion with its scores."""

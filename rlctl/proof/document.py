@@ -29,6 +29,7 @@ def build(
     measured: dict[str, Measured],
     verdict: Verdict,
     provenance: dict[str, Any],
+    reward: dict[str, Any],
 ) -> dict[str, Any]:
     """The document.
 
@@ -39,6 +40,7 @@ def build(
         measured: What was found of `base`, each run, and `control`.
         verdict: What follows.
         provenance: Versions, commit, command, hardware, hashes.
+        reward: What was found of the training reward before training.
     """
     metric = plan["metric"]
     trained = [one for one in runs if not one.is_control]
@@ -74,6 +76,7 @@ def build(
         **words,
         "detectable": detectable(document),
         "limits": limits(config, plan),
+        "reward": reward,
         "alarms": [{"run": one.label, **notice} for one in runs for notice in one.record.get("watch") or []],
         "examples": examples(metric, measured[BASE], models),
         "rule_of_examples": rule_of_examples(metric, plan["seeds"][0]),
@@ -98,13 +101,16 @@ def read(file: Path) -> dict[str, Any]:
     Raises:
         CheckpointError: The file cannot be read.
     """
+    hint = "Remove it, and prove again: what is done is not done again."
     try:
         found: dict[str, Any] = json.loads(file.read_text(encoding="utf-8"))
     except FileNotFoundError:
         return {}
     except (OSError, ValueError) as error:
-        hint = "Remove it, and prove again: what is done is not done again."
         raise CheckpointError(f"cannot be read ({error})", where=str(file), hint=hint) from error
+    models = found.get("models", {}) if isinstance(found, dict) else None
+    if not isinstance(models, dict) or not all(isinstance(one, dict) for one in models.values()):
+        raise CheckpointError("is not what a proof has written", where=str(file), hint=hint)
     return found
 
 

@@ -22,6 +22,7 @@ from rlctl.proof import plan as plans
 from rlctl.proof.held_out import held_out
 from rlctl.proof.measured import Measured
 from rlctl.proof.page import render
+from rlctl.proof.reward import analysed, in_words
 from rlctl.proof.runs import BASE, ProofRun, runs_of, seeds_of
 from rlctl.proof.standing import require_as_concluded, require_unchanged
 from rlctl.proof.verdict import judge
@@ -117,12 +118,13 @@ class _Work:
             plan = plans.fix(self.folder, made)
             self._say_plan(plan, new=known is None)
             self._settle(plan)
+            reward = self._analysed()
             found = {BASE: self._measure(plan, BASE, BASE, "base model", None)}
             for run in self.runs:
                 self._train(run)
                 plans.require_trained_as_planned(plan, run.folder, run.hashes)
                 found[run.name] = self._measure(plan, run.name, str(run.folder), run.label, run.identity)
-            return self._conclude(plan, found)
+            return self._conclude(plan, found, reward)
 
     def _look_at_rewards(self) -> None:
         """What is asked of the rewards before anything is spent on training."""
@@ -170,6 +172,14 @@ class _Work:
         )
         if seen := also_trained_on(plan["prompts"]):
             self._say(f"warning: {seen}")
+
+    def _analysed(self) -> dict[str, Any]:
+        """What is found of the reward before anything is trained with it."""
+        with self._step("analysis of the rewards"):
+            found = analysed(self.config, self.folder, Audience(poll=self.stop.check))
+        _let_go()
+        self._say(*in_words(found))
+        return found
 
     def _train(self, run: ProofRun) -> None:
         """Train a run to its end, unless that was done."""
@@ -230,13 +240,13 @@ class _Work:
         per_prompt = {name: figures.per_prompt(name) for name in names}
         return Measured(folder, figures.as_dict(), per_prompt, weights, kept.sha256_of(folder))
 
-    def _conclude(self, plan: dict[str, Any], found: dict[str, Measured]) -> Proof:
+    def _conclude(self, plan: dict[str, Any], found: dict[str, Measured], reward: dict[str, Any]) -> Proof:
         """Judge, and write the result down."""
         values = {name: one.per_prompt[plan["metric"]] for name, one in found.items()}
         *trained, control = (values[run.name] for run in self.runs)
         verdict = judge(values[BASE], trained, control)
         made_of = provenance(self.config)
-        document = documents.build(self.config, plan, self.runs, found, verdict, made_of)
+        document = documents.build(self.config, plan, self.runs, found, verdict, made_of, reward)
         page, file = self.folder / documents.PAGE, self.folder / documents.FILE
         require_as_concluded(documents.read(file), document, file)
         write_json(file, document)

@@ -101,6 +101,10 @@ def document():
         "about_control": "The control did nothing.",
         "detectable": None,
         "limits": ["It speaks of reward."],
+        "reward": {
+            **{"completions": 256, "valid": 250, "mean": 0.5, "std": 0.4, "folder": "rewards"},
+            "findings": [{"severity": "error", "code": "exploit", "message": NASTY}],
+        },
         "alarms": [{"run": "seed 42", "step": 50, "kind": "symptoms", "severity": "warning", "text": NASTY}],
         "examples": [example],
         "rule_of_examples": "Chosen by rule.",
@@ -220,6 +224,10 @@ def test_rows_of_the_forest(document):
 def test_a_proof_without_intervals_or_curves_is_shown(document):
     bare = deepcopy(document) | {
         "curves": {"train/reward": [], "val/reward": []},
+        "reward": {
+            **{"completions": 8, "valid": 0, "mean": None, "std": None, "folder": "rewards"},
+            "findings": [],
+        },
         "alarms": [],
         "examples": [],
     }
@@ -257,6 +265,10 @@ def test_figures_in_words(document):
     )
     assert "did not improve as they did: +0.020 [−0.010, +0.050] from the base model" in about_control(
         document
+    )
+    unknown = {**document, "verdict": "no evidence", "control": found(0.1, 0.05, 0.15, improved=None)}
+    assert "drifts as any run does, and whether it improved cannot be told from that: +0.100" in (
+        about_control(unknown)
     )
     assert detectable(document) is None
     assert "of about 0.071 or more" in detectable({**document, "verdict": "no evidence"})

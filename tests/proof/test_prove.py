@@ -24,7 +24,8 @@ import os, pathlib, signal
 CALLS, LAST = pathlib.Path({folder!r}) / "calls", {last}
 
 def score(completions, **columns):
-    done = int(CALLS.read_text()) + 1 if CALLS.exists() else 1
+    training = pathlib.Path({folder!r}, "stopped", "seed-42").exists()
+    done = (int(CALLS.read_text()) if CALLS.exists() else 0) + training
     CALLS.write_text(str(done))
     if done == LAST:
         os.kill(os.getpid(), signal.SIGTERM)
@@ -34,7 +35,7 @@ def score(completions, **columns):
 
 def made_of(folder: Path) -> dict[str, str]:
     """Every file of a proof that must not change, and its content."""
-    names = ["*/final/*", "*/logs/*", "evaluation/*/*", "plan.json", "proof.html"]
+    names = ["*/final/*", "*/logs/*", "evaluation/*/*", "rewards/*", "plan.json", "proof.html"]
     files = [file for name in names for file in folder.glob(name) if file.is_file()]
     return {str(file.relative_to(folder)): file.read_bytes().hex() for file in files}
 
@@ -53,7 +54,7 @@ def test_what_a_proof_leaves(proof):
     config, done, _ = proof
     assert done.folder == Path(config.run.output_dir) / "small-prove"
     assert {one.name for one in done.folder.iterdir()} == {
-        *("seed-42", "seed-43", "control", "evaluation"),
+        *("seed-42", "seed-43", "control", "evaluation", "rewards"),
         *("plan.json", "proof.json", "proof.html", ".lock"),
     }
     for name in ("base", "seed-42", "seed-43", "control"):
@@ -87,6 +88,7 @@ def test_what_it_says(proof):
         r"plan: reward on 4 held-out prompts × 2, seeds 42, 43 and a control; fixed now", printed
     )
     assert re.search(r"seed 43 \(2 of 2\): reward -?\d\.\d{3} on held-out prompts", printed)
+    assert re.search(r"reward before training: mean -?\d\.\d+ of \d+ valid completions of \d+", printed)
     assert "--resume" not in printed
     assert document["headline"].split(":")[0] in done.page.read_text()
 
@@ -94,6 +96,7 @@ def test_what_it_says(proof):
 def test_called_again_it_changes_nothing(proof):
     config, done, _ = proof
     before = made_of(done.folder)
+    assert "rewards/analysis.json" in before
     again = prove(config, 2, quiet=True)
     assert made_of(done.folder) == before
     assert {**again.document, "provenance": None} == {**done.document, "provenance": None}
