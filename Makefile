@@ -9,7 +9,7 @@ INSTALLED = $(VENV)/.installed
 export OMP_NUM_THREADS ?= 1
 
 .DEFAULT_GOAL := help
-.PHONY: help setup quickstart train check test test-full lint format schema reference bench docs build clean
+.PHONY: help setup quickstart train check analyze-rewards eval prove test test-full lint format schema reference bench docs build clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 14
@@ -31,6 +31,15 @@ train: $(INSTALLED) ## train CONFIG=path/to/config.yaml
 
 check: $(INSTALLED) ## validate CONFIG=path/to/config.yaml without running it
 	$(BIN)/rlctl check $(CONFIG) $(ARGS)
+
+analyze-rewards: $(INSTALLED) ## analyse the rewards of CONFIG=path/to/config.yaml before training
+	$(BIN)/rlctl analyze-rewards $(CONFIG) $(ARGS)
+
+eval: $(INSTALLED) ## evaluate the run of CONFIG=path/to/config.yaml, or what ARGS names
+	$(BIN)/rlctl eval $(CONFIG) $(ARGS)
+
+prove: $(INSTALLED) ## train seeds and a control of CONFIG=path/to/config.yaml, and write the verdict
+	$(BIN)/rlctl prove $(CONFIG) $(ARGS)
 
 test: $(INSTALLED) ## the tests, under six minutes
 	$(BIN)/python -m pytest -m "not full" -n 2 --dist loadfile $(ARGS)
