@@ -86,11 +86,14 @@ class Verdict:
         return None if None in parts else max(part for part in parts if part is not None)
 
     @property
-    def control_improved(self) -> bool:
+    def control_improved(self) -> bool | None:
         """Whether the control is better than the base model, and no worse than the trained models.
 
         A single run drifts by more than the chance of prompts, so a small change of it alone means nothing.
+        None where nothing is known of that drift: with one seed, and below two prompts.
         """
+        if self.over_control.p_value is None:
+            return None
         rose = _sign_of(self.control.difference, self.control.p_value) > 0
         return rose and self.over_control.sign <= 0
 
@@ -107,6 +110,12 @@ def rule(metric: str, seeds: int) -> list[str]:
     ]
     if seeds == 1:
         improved = ["improved: never. With one seed, a drift of the run cannot be told from a gain."]
+    control = (
+        "The control counts as improved where it is better than the base model, paired over prompts, and the "
+        "trained models are not better than it."
+    )
+    if seeds == 1:
+        control = "Whether the control improved cannot be told: with one seed, nothing is known of its drift."
     return [
         f"The gain is the mean of {metric} of the final models minus that of the base model, on the same "
         f"held-out prompts, averaged over {_count(seeds, 'seed')}.",
@@ -117,8 +126,7 @@ def rule(metric: str, seeds: int) -> list[str]:
         f"Only prompts with a value in every model count. Where more than {MOST_MISSING * 100:.0f} % of the "
         "prompts lack one, the verdict is no evidence.",
         "no evidence: anything else.",
-        "The control counts as improved where it is better than the base model, paired over prompts, and the "
-        "trained models are not better than it.",
+        control,
     ]
 
 

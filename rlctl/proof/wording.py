@@ -53,6 +53,8 @@ def about_control(document: dict[str, Any]) -> str:
     did = "improved as they did" if control["improved"] else "did not improve as they did"
     if document["verdict"] != "improved":
         did = "is better than the base model" if control["improved"] else "did not improve either"
+    if control["improved"] is None:
+        did = "drifts as any run does, and whether it improved cannot be told from that"
     return (
         f"The control, trained with shuffled rewards, {did}: {interval(control)} from the base model; the "
         f"trained models are {interval(document['over_control'])} from it."

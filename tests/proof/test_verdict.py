@@ -87,6 +87,11 @@ def test_one_seed_cannot_tell_a_drift_from_a_gain():
     assert (found.over_control.estimate.low, found.over_control.p_value) == (None, None)
     assert found.detectable is None  # no gain, however large, would be called one
     assert judge(BASE, [around(-0.3)], around(0.2)).word == "worse"
+    drifted = judge(BASE, [around(0.7)], around(0.4, 0.5))
+    assert drifted.control.p_value < 0.001  # of prompts alone
+    assert drifted.control_improved is None
+    assert "cannot be told: with one seed" in rule("reward", 1)[-1]
+    assert "counts as improved" in rule("reward", 3)[-1]
 
 
 def test_one_seed_with_equal_differences_either():
