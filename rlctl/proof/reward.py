@@ -1,4 +1,4 @@
-"""What is found of the reward before training; it belongs to a proof, as a reward may pay for other things."""
+"""What is found of the reward before training; it belongs to a proof: a reward may pay for other things."""
 
 from pathlib import Path
 from typing import Any
