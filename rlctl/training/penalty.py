@@ -66,7 +66,7 @@ def settled(
         if value is not None:
             tell(f"invalid penalty: {value:g}, as the run {run.name} has chosen it")
             return with_penalty(config, value)
-    message = f"`auto` is chosen when the run begins, and {config.run.name} has not been trained"
+    message = f"`auto` is chosen when training begins, and no run {config.run.name!r} has chosen it yet"
     cure = (
         "train it first, write the advised number (`rlctl analyze-rewards CONFIG --apply`), or give one: "
         "--set rewards.invalid_penalty=-1"
