@@ -71,6 +71,7 @@ def evaluate(
         {
             "step": step,
             "split": "eval",
+            "prompt_index": one.drawn.prompt,
             **one.as_dict(prompts[one.drawn.prompt]),
             "columns": {name: plain(prompts[one.drawn.prompt][name]) for name in columns},
         }

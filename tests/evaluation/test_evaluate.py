@@ -334,3 +334,21 @@ def test_completions_of_others_do_not_keep_two_from_being_compared(tmp_path):
     found = evaluate(config, ["a"], against=["b"], completions=str(file), output=tmp_path / "out").as_dict()
     assert (found["prompts"], found["comparison"]["verdict"]) == (20, "better")
     assert (found["comparison"]["left_out"], found["comparison"]["one_sided"]) == (0.0, 0)
+
+
+def test_equal_held_out_prompts_stay_apart_in_the_log_of_a_run(tmp_path):
+    """Three rows, two of them equal: the log of the run gives the figures that the run has logged."""
+    rows = [{"prompt": f"{a}+{a}=", "answer": str(2 * a)} for a in (1, 2, 1)]
+    (tmp_path / "equal.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    data = settings(tmp_path)
+    data["data"]["eval"] = {"path": str(tmp_path / "equal.jsonl")}
+    data["training"] |= {"max_steps": 1, "save_steps": None}
+    config = config_from_dict(data)
+    train(config, quiet=True)
+    logs = tmp_path / "run/logs"
+    again = evaluate(config, completions=str(logs / "completions.jsonl"), output=tmp_path / "out")
+    assert [len(group.prompts) for group in again.figures.values()] == [3, 3]
+    logged = json.loads((logs / "eval_results.json").read_text())["after"]
+    assert again.figures["step-1"].mean("reward") == pytest.approx(logged["val/reward"])
+    assert again.figures["step-1"].mean("pass_at_3") == pytest.approx(logged["val/pass_at_3"])
+    assert again.figures["step-1"].samples_per_prompt == 3
