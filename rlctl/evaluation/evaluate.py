@@ -1,6 +1,5 @@
 """`rlctl eval`: checkpoints on held-out prompts, with intervals, and compared prompt by prompt."""
 
-import hashlib
 import os
 from collections.abc import Sequence
 from pathlib import Path
@@ -23,7 +22,7 @@ from rlctl.results import place
 from rlctl.rewards.compose import Scorer
 from rlctl.rewards.selftest import require, run_tests
 from rlctl.training.penalty import settled
-from rlctl.training.provenance import data_hashes, model_hashes, reward_hashes
+from rlctl.training.provenance import content_hashes, data_hashes, model_hashes, reward_hashes
 
 if TYPE_CHECKING:
     from rlctl.evaluation.lm_eval import Suite
@@ -236,10 +235,7 @@ def _files(config: Config, model: Model) -> dict[str, Any]:
     return {"path": model.path, "files": model_hashes(config.model_copy(update={"model": model}))}
 
 
-def _content(file: str) -> dict[str, str | None]:
-    """A file with completions, and what is in it."""
+def _content(file: str) -> dict[str, Any]:
+    """A file or folder with completions, and what is in it."""
     path = Path(file)
-    if not path.is_file():
-        return {"path": file, "sha256": None}
-    with path.open("rb") as handle:
-        return {"path": str(path.absolute()), "sha256": hashlib.file_digest(handle, "sha256").hexdigest()}
+    return {"path": str(path.absolute()) if path.exists() else file, "sha256": content_hashes(file)}

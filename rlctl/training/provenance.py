@@ -171,7 +171,13 @@ def _commit_here(repository: str, revision: str | None) -> str | None:
 def data_hashes(config: Config) -> dict[str, str]:
     """SHA-256 of every data file that the config names; a Hub dataset is named by its revision instead."""
     sources = [*config.data.train, *(config.data.eval or [])]
-    files = [Path(source.path) for source in sources]
+    return {name: digest for source in sources for name, digest in content_hashes(source.path).items()}
+
+
+def content_hashes(path: str) -> dict[str, str]:
+    """File → SHA-256: of a data file, or of all files of a saved dataset; of anything else nothing."""
+    place = Path(path)
+    files = sorted(place.rglob("*")) if place.is_dir() else [place]
     return {str(file): _sha256(file) for file in files if file.is_file()}
 
 

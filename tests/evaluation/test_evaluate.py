@@ -12,6 +12,7 @@ from rlctl.config.load import config_from_dict
 from rlctl.errors import CheckpointError, ConfigError, UsageError
 from rlctl.evaluation.checkpoints import default_name, find_checkpoint, starts_from
 from rlctl.evaluation.evaluate import evaluate
+from rlctl.training.provenance import data_hashes
 from rlctl.training.train import train
 
 LIMIT = 12
@@ -352,3 +353,31 @@ def test_equal_held_out_prompts_stay_apart_in_the_log_of_a_run(tmp_path):
     assert again.figures["step-1"].mean("reward") == pytest.approx(logged["val/reward"])
     assert again.figures["step-1"].mean("pass_at_3") == pytest.approx(logged["val/pass_at_3"])
     assert again.figures["step-1"].samples_per_prompt == 3
+
+
+def test_a_dataset_folder_that_changed_is_another_evaluation(tmp_path):
+    import shutil
+
+    from datasets import Dataset
+
+    def save(name: str, **columns: str) -> Path:
+        shutil.rmtree(tmp_path / name, ignore_errors=True)
+        rows = [{"prompt": f"{i}+1=", **columns} for i in (1, 2)]
+        Dataset.from_list(rows).save_to_disk(str(tmp_path / name))
+        return tmp_path / name
+
+    data = settings(tmp_path)
+    data["data"]["eval"] = {"path": str(save("held_out", answer="2"))}
+    config = config_from_dict(data)
+
+    def scored() -> Path:
+        return evaluate(config, completions=str(tmp_path / "completed")).folder
+
+    save("completed", answer="2", completion="2")
+    first = scored()
+    assert scored() == first
+    save("completed", answer="2", completion="3")
+    second = scored()
+    save("held_out", answer="3")
+    assert len({first, second, scored()}) == 3
+    assert set(data_hashes(config)) >= {str(tmp_path / "held_out/dataset_info.json")}
