@@ -61,7 +61,7 @@ def require_as_concluded(former: Mapping[str, Any], document: Mapping[str, Any],
     """
     for name, now in document["models"].items():
         before = former.get("models", {}).get(name)
-        if before is not None and before["run"] == now["run"] and before != now:
+        if before is not None and before.get("run") == now["run"] and before != now:
             raise DataError(f"concluded from another {name} than there is now", where=str(where), hint=CURE)
 
 

@@ -270,10 +270,6 @@ def test_figures_in_words(document):
     assert "drifts as any run does, and whether it improved cannot be told from that: +0.100" in (
         about_control(unknown)
     )
-    unknown = {**document, "verdict": "no evidence", "control": found(0.1, 0.05, 0.15, improved=None)}
-    assert "drifts as any run does, and whether it improved cannot be told from that: +0.100" in (
-        about_control(unknown)
-    )
     assert detectable(document) is None
     assert "of about 0.071 or more" in detectable({**document, "verdict": "no evidence"})
 

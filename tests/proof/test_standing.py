@@ -2,11 +2,14 @@
 
 import json
 
+import pytest
 from small_proofs import proof_config
 
 from rlctl.config.load import config_from_dict
+from rlctl.errors import CheckpointError
 from rlctl.evaluation.figures import Figures
 from rlctl.evaluation.samples import kept
+from rlctl.proof.document import read
 from rlctl.proof.prove import prove
 from rlctl.proof.standing import recount
 from rlctl.rewards.outcome import Failed, Invalid
@@ -34,3 +37,11 @@ def test_a_proof_with_invalid_completions_can_be_called_again(tiny_model_folder,
     done = prove(config, 1, quiet=True).document
     assert done["checkpoints"]["base"]["invalid"] > 0
     assert prove(config, 1, quiet=True).document["gain"] == done["gain"]
+
+
+@pytest.mark.parametrize("text", ["[]", "7", '"x"', '{"models": []}', '{"models": {"base": null}}', "{"])
+def test_a_document_that_is_something_else_is_refused(text, tmp_path):
+    assert read(tmp_path / "proof.json") == {}
+    (tmp_path / "proof.json").write_text(text)
+    with pytest.raises(CheckpointError, match="Remove it, and prove again"):
+        read(tmp_path / "proof.json")
