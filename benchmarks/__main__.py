@@ -3,11 +3,21 @@
 import os
 import sys
 
-from benchmarks import calibration, cli_start, coverage, evaluation, parts, saving, step_overhead
+from benchmarks import (
+    analyze_rewards,
+    calibration,
+    cli_start,
+    coverage,
+    evaluation,
+    parts,
+    saving,
+    step_overhead,
+)
 
 BENCHMARKS = {
     "cli_start": cli_start.main,
     "parts": parts.main,
+    "analyze_rewards": analyze_rewards.main,
     "step_overhead": step_overhead.main,
     "saving": saving.main,
     "coverage": coverage.main,
