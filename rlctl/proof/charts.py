@@ -4,15 +4,11 @@ from collections.abc import Sequence
 from itertools import pairwise
 from typing import Any
 
-Spec = dict[str, Any]
+from rlctl.reports.chart import INK, MUTED, Spec, framed
 
-INK, MUTED, GRID = "var(--ink)", "var(--muted)", "var(--grid)"
 COLOURS = {"trained": "var(--trained)", "mean": "var(--ink)", "control": "var(--control)"}
 """Kind of a model → its colour, a variable of the page's style sheet."""
 DASHES = {"trained": [1, 0], "control": [5, 3]}
-FONT = "Helvetica, Arial, sans-serif"
-PADDING = {"left": 25, "right": 45, "top": 8, "bottom": 5}
-"""Pixels around a chart: where a browser has none of these fonts, texts are wider than was reckoned with."""
 WIDTH = 560
 MOST_POINTS = 300
 
@@ -37,7 +33,7 @@ def forest(rows: Sequence[dict[str, Any]], metric: str) -> Spec:
         "title": f"{metric}: difference from the base model",
         "scale": {"zero": True},
     }
-    return _spec(
+    return framed(
         {
             "height": {"step": 30},
             "width": WIDTH - 160,
@@ -74,7 +70,7 @@ def curves(points: Sequence[dict[str, Any]], title: str) -> Spec:
         points: `run`, `kind`, `step`, `value`.
         title: What the figure is.
     """
-    return _spec(
+    return framed(
         {
             "height": 190,
             "width": WIDTH - 60,
@@ -123,22 +119,3 @@ def _colour() -> Spec:
 def _shape() -> Spec:
     scale = {"domain": list(COLOURS), "range": ["circle", "diamond", "square"]}
     return {"field": "kind", "type": "nominal", "scale": scale, "legend": None}
-
-
-def _spec(spec: Spec) -> Spec:
-    axis = {
-        **{f"{part}Color": INK for part in ("label", "title")},
-        **{f"{part}Color": GRID for part in ("grid", "domain", "tick")},
-        "labelFontSize": 12,
-        "titleFontSize": 12,
-        "titleFontWeight": "normal",
-        "tickCount": 6,
-    }
-    config = {
-        "view": {"stroke": None},
-        "axis": axis,
-        "font": FONT,
-        "axisY": {"domain": False, "ticks": False},
-    }
-    schema = "https://vega.github.io/schema/vega-lite/v6.json"
-    return {"$schema": schema, "background": None, "padding": PADDING, "config": config, **spec}

@@ -4,8 +4,9 @@ import json
 from typing import Any
 
 from rlctl.proof.charts import curves, forest
-from rlctl.proof.svg import svg
 from rlctl.proof.wording import TITLES, count, interval, number, p_value, signed
+from rlctl.reports.svg import svg
+from rlctl.reports.templates import template
 
 MOST_CHARACTERS = 1200
 """Of a prompt or completion on the page; `proof.json` and the samples have all of it."""
@@ -17,17 +18,9 @@ def render(document: dict[str, Any]) -> str:
     Args:
         document: `proof.json`.
     """
-    from jinja2 import Environment, PackageLoader, StrictUndefined
     from markupsafe import Markup
 
-    environment = Environment(
-        loader=PackageLoader("rlctl.proof", "."),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    environment.filters |= {
+    filters = {
         "number": number,
         "signed": signed,
         "interval": interval,
@@ -36,8 +29,8 @@ def render(document: dict[str, Any]) -> str:
         "json": lambda value: json.dumps(value, indent=2, ensure_ascii=False),
     }
     charts = {name: Markup(picture) for name, picture in _charts(document).items()}  # escaped by the renderer
-    template = environment.get_template("page.html.j2")
-    return template.render(**document, titles=TITLES, charts=charts, count=count)
+    page = template("rlctl.proof", "page.html.j2", filters)
+    return page.render(**document, titles=TITLES, charts=charts, count=count)
 
 
 def as_text(content: Any) -> str:
