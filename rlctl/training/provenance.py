@@ -175,10 +175,13 @@ def data_hashes(config: Config) -> dict[str, str]:
 
 
 def content_hashes(path: str) -> dict[str, str]:
-    """File → SHA-256: of a data file, or of all files of a saved dataset; of anything else nothing."""
+    """File → SHA-256: of a data file, or of all files of a saved dataset; of anything else nothing.
+
+    What `datasets` puts beside a saved dataset when it is worked with, `cache-….arrow`, is none of its files.
+    """
     place = Path(path)
     files = sorted(place.rglob("*")) if place.is_dir() else [place]
-    return {str(file): _sha256(file) for file in files if file.is_file()}
+    return {str(file): _sha256(file) for file in files if file.is_file() and file.name[:6] != "cache-"}
 
 
 def reward_hashes(config: Config) -> dict[str, str]:

@@ -375,6 +375,7 @@ def test_a_dataset_folder_that_changed_is_another_evaluation(tmp_path):
 
     save("completed", answer="2", completion="2")
     first = scored()
+    (tmp_path / "completed/cache-1f.arrow").write_text("what `map` leaves")
     assert scored() == first
     save("completed", answer="2", completion="3")
     second = scored()
