@@ -12,10 +12,11 @@ from rich.table import Table
 from rich.text import Text
 
 from rlctl.cli.checks_view import checks
-from rlctl.cli.drawing import bar, histogram, number, percent, share_with_interval, with_interval
+from rlctl.cli.drawing import bar, histogram
 from rlctl.cli.layout import columns, heading, indented, pairs
 from rlctl.cli.output import print_lines
 from rlctl.cli.penalty_view import penalty
+from rlctl.reports.figures import number, percent, share_with_interval, with_interval
 
 Document = Mapping[str, Any]
 

@@ -6,8 +6,8 @@ from typing import Any
 from rich.console import RenderableType
 from rich.text import Text
 
-from rlctl.cli.drawing import number, percent, seconds
 from rlctl.cli.layout import heading, pairs
+from rlctl.reports.figures import number, percent, seconds
 
 Document = Mapping[str, Any]
 

@@ -6,8 +6,8 @@ from typing import Any
 from rich.console import RenderableType
 from rich.text import Text
 
-from rlctl.cli.drawing import number, percent, with_interval
 from rlctl.cli.layout import columns, heading, indented, pairs
+from rlctl.reports.figures import number, percent, with_interval
 
 Document = Mapping[str, Any]
 MOST_PENALTIES = 7

@@ -1,6 +1,7 @@
 """A proof as one page: HTML without script or network, for the screen, light and dark, and for paper."""
 
 import json
+from collections.abc import Callable
 from typing import Any
 
 from rlctl.proof.charts import curves, forest
@@ -20,7 +21,7 @@ def render(document: dict[str, Any]) -> str:
     """
     from markupsafe import Markup
 
-    filters = {
+    filters: dict[str, Callable[..., Any]] = {
         "number": number,
         "signed": signed,
         "interval": interval,
