@@ -9,6 +9,7 @@ from rich.console import Console
 
 from rlctl.cli import drawing
 from rlctl.cli.analysis_view import show
+from rlctl.reports import figures
 
 
 def plain(capsys, shown: dict[str, Any], folder: str | None = None) -> str:
@@ -193,7 +194,7 @@ def test_bars_show_eighths(share: float | None, drawn: str) -> None:
     [(None, "–"), (0.42881, "0.429"), (-2.0, "-2"), (-0.0, "0"), (1234.5, "1,234"), (1e9, "1e+09")],
 )  # fmt: skip
 def test_numbers_have_three_digits(value: float | None, written: str) -> None:
-    assert drawing.number(value) == written
+    assert figures.number(value) == written
 
 
 @pytest.mark.parametrize(
@@ -201,7 +202,7 @@ def test_numbers_have_three_digits(value: float | None, written: str) -> None:
     [(None, "–"), (0.0, "0%"), (1.0, "100%"), (0.0213, "2.1%"), (0.0996, "10%"), (1e-5, "<0.1%")],
 )  # fmt: skip
 def test_percentages(share: float | None, written: str) -> None:
-    assert drawing.percent(share) == written
+    assert figures.percent(share) == written
 
 
 @pytest.mark.parametrize(
@@ -209,7 +210,7 @@ def test_percentages(share: float | None, written: str) -> None:
     [(None, "–"), (2.5, "2.5 s"), (0.25, "0.25 s"), (0.0435, "43.5 ms"), (2e-5, "20 µs"), (0.0, "0 µs")],
 )
 def test_times(value: float | None, written: str) -> None:
-    assert drawing.seconds(value) == written
+    assert figures.seconds(value) == written
 
 
 def test_few_values_lie() -> None:
