@@ -11,6 +11,7 @@ from rich.console import Console, RenderableType
 from rich.table import Table
 from rich.text import Text
 
+from rlctl.calibration.wording import notes, origin, outcomes
 from rlctl.cli.checks_view import checks
 from rlctl.cli.drawing import bar, histogram
 from rlctl.cli.layout import columns, heading, indented, pairs
@@ -65,15 +66,8 @@ def _counts(document: Document) -> Iterator[RenderableType]:
     """What was scored, and what came of it."""
     n, groups = document["num_samples"], document.get("groups") or {}
     several = f": {groups['count']:,} prompts × {groups['size']}" if groups.get("count") else ""
-    yield heading(f"{n:,} completion{'s' * (n != 1)} {_origin(document.get('source') or {})}{several}")
-    kinds = [
-        ("valid", "valid"),
-        ("invalid", "invalid"),
-        ("not_applicable", "not applicable"),
-        ("failed", "failed"),
-    ]
-    counts = [(word, document.get(key) or 0) for key, word in kinds]
-    shown = [f"{word} {count:,} ({percent(count / n)})" for word, count in counts if count and n]
+    yield heading(f"{n:,} completion{'s' * (n != 1)} {origin(document.get('source') or {})}{several}")
+    shown = [f"{word} {count:,} ({percent(share)})" for word, count, share in outcomes(document)]
     cut = (document.get("source") or {}).get("truncated")
     yield Text("  " + " · ".join(shown + ([f"cut at their greatest length {cut:,}"] if cut else [])))
     reasons = document.get("reasons") or []
@@ -87,20 +81,6 @@ def _counts(document: Document) -> Iterator[RenderableType]:
                 Text(f"{one['component']}: {one['reason']}"),
             )
         yield indented(table)
-
-
-def _origin(source: Document) -> str:
-    path = source.get("path") or source.get("model") or ""
-    match source.get("kind"):
-        case "policy":
-            return f"sampled from {path or 'the policy'}"
-        case "run":
-            first, last = source.get("first_step"), source.get("last_step")
-            steps = "" if first is None else f", step {first}" + ("" if first == last else f" to {last}")
-            return f"logged by {path}{steps}"
-        case "completions":
-            return f"of {path}"
-    return "scored"
 
 
 def _reward(document: Document) -> Iterator[RenderableType]:
@@ -144,7 +124,7 @@ def _components(document: Document) -> Iterator[RenderableType]:
             number(one.get("mean")),
             number(one.get("std")),
             *_share(one.get("share_of_advantage_variance"), one.get("share_ci95")),
-            Text(_notes(one)),
+            Text(notes(one)),
         )
     groups = document.get("groups") or {}
     for name, key in (("being valid", "validity_share"), ("interaction", "interaction_share")):
@@ -155,19 +135,6 @@ def _components(document: Document) -> Iterator[RenderableType]:
 
 def _share(share: float | None, interval: Any) -> tuple[Text, str]:
     return Text(bar(share, 8), "cyan"), share_with_interval(share, interval)
-
-
-def _notes(one: Document) -> str:
-    """What is to be said of a component, beyond its figures."""
-    full = one.get("saturated") or {}
-    counts = [(one.get(key), word) for key, word in (("failed", "failed"), ("invalid", "invalid"))]
-    notes = [f"{count:,} {word}" for count, word in counts if count]
-    if one.get("constant"):
-        return ", ".join(["constant", *notes])
-    for end, word in (("low", "min"), ("high", "max")):
-        if (full.get(end) or 0) >= 0.5 and (one.get("distinct") or 0) > 2:
-            notes.append(f"{percent(full[end])} at its {word}")
-    return ", ".join(notes)
 
 
 def _groups(document: Document) -> Iterator[RenderableType]:
