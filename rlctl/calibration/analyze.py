@@ -26,10 +26,10 @@ from rlctl.calibration.scoring import (
 )
 from rlctl.calibration.table import Floats
 from rlctl.config.config import Config
+from rlctl.config.data import Source
 from rlctl.config.load import load_config
-from rlctl.data.files import must_exist
-from rlctl.data.peek import is_local
-from rlctl.errors import UsageError
+from rlctl.data.peek import is_local, peek
+from rlctl.errors import RewardError, UsageError
 from rlctl.evaluation.audience import Audience
 from rlctl.models.tokenizer import lazy_tokenize
 from rlctl.rewards.aggregate import Row
@@ -43,6 +43,8 @@ SCORED_AGAIN = 256
 """Completions, at least, that are scored again to see what is noise, where there are as many."""
 MOST_SECONDS = 60
 """What scoring again may take, about; where rewards are slow, fewer completions are scored again."""
+SOMEWHERE = "some/data"
+"""Data that nothing is known of, as of any that is not on this machine: no columns are looked for in it."""
 NONSENSE = "ßyx ßyx"
 """A text that is the answer to nothing."""
 PROBED, REFERENCES = 16, 32
@@ -82,7 +84,7 @@ def analyze_rewards(
         UsageError: What is asked for does not go together, or the results cannot be written.
     """
     if not isinstance(config, Config):
-        config = load_for(config, completions=completions)
+        config = load_for(config, completions=completions, texts=bool(texts))
     if num_samples is not None and num_samples < 1:
         raise UsageError(f"{num_samples} samples", where="--num-samples", hint="Take 1 or more.")
     if sum([completions is not None, bool(texts), run is not None]) > 1:
@@ -106,27 +108,34 @@ def analyze_rewards(
         return analysis
 
 
-def load_for(path: str | Path, overrides: Sequence[str] = (), *, completions: str | None = None) -> Config:
-    """The config of an analysis. With completions of a file, a YAML with nothing but `rewards` is enough.
+def load_for(
+    path: str | Path, overrides: Sequence[str] = (), *, completions: str | None = None, texts: bool = False
+) -> Config:
+    """The config of an analysis. Where no model is needed, a YAML with nothing but `rewards` is enough.
 
     Args:
         path: The YAML.
         overrides: `KEY=VALUE` each.
-        completions: The file; the columns that rewards read are looked for in it.
+        completions: The file that is scored; the columns that rewards read are looked for in it.
+        texts: Whether single texts are scored.
 
     Raises:
         ConfigError: The YAML is wrong.
-        DataError: The file is not there.
+        DataError: The file is not there, or broken.
     """
-    if completions is None:
+    if completions is None and not texts:
         return load_config(path, overrides)
-    if local := is_local(completions):
-        must_exist(Path(completions))
-    # A template from `completion` makes prompts of rows that have none; the analysis does not read it.
-    rows = {"path": os.path.abspath(completions) if local else completions}
+    rows: dict[str, Any] = {"train": {"path": SOMEWHERE}}
+    if completions is not None:
+        local = is_local(completions)
+        if local:
+            peek(Source(path=completions))
+        # A template from `completion` makes prompts of rows that have none; the analysis does not read it.
+        file = os.path.abspath(completions) if local else completions
+        rows = {"train": {"path": file}, "prompt_template": "{completion}"}
     otherwise = {
         "model": {"path": "builtin:tiny-math"},
-        "data": {"train": rows, "prompt_template": "{completion}"},
+        "data": rows,
         "algorithm": {"type": "grpo"},
         "training": {"prompts_per_step": 1},
     }
@@ -167,14 +176,15 @@ def _of_texts(
 ) -> Analysis:
     """Single texts, scored."""
     columns = dict(row) if row is not None else _first_row(config) if scorer.columns else {}
+    if missing := [name for name in scorer.columns if name not in columns]:
+        message = f"the rewards read the column {missing[0]!r}, which is not there"
+        raise RewardError(message, hint=f"Give it: --row '{{{missing[0]}: ...}}'")
     rows = score_texts(scorer, [columns] * len(texts), texts)
     return Analysis.of_texts(rows, texts, {name: columns.get(name) for name in ("prompt", *scorer.columns)})
 
 
 def _first_row(config: Config) -> dict[str, Any]:
     """The first row of `data.train`, with the names that the rewards know; empty for data of the Hub."""
-    from rlctl.data.peek import peek
-
     first = dict(peek(config.data.train[0]).first or {})
     mapping = {**config.data.columns, **(config.data.train[0].columns or {})}
     return {**first, **{name: first[column] for name, column in mapping.items() if column in first}}

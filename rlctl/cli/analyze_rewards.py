@@ -33,7 +33,7 @@ def run(
     _check(path, num_samples, completions, texts, row, of_run, output, apply=apply)
     columns = None if row is None else _columns(row)
     with _config_of(path, of_run) as (file, which):
-        config = _loaded(file, overrides, completions, apply=apply)
+        config = _loaded(file, overrides, completions, texts=bool(texts), apply=apply)
     if which is not None and not quiet:
         console(stderr=True).print(which, markup=False, soft_wrap=True)
     with stdout_kept_for(as_json), audience_at_terminal(quiet=quiet) as audience:
@@ -120,10 +120,12 @@ def _config_of(path: str | None, of_run: str | None) -> Iterator[tuple[str, str 
     yield str(file), f"config: {file}"
 
 
-def _loaded(file: str, overrides: list[str], completions: str | None, *, apply: bool) -> "Config":
+def _loaded(
+    file: str, overrides: list[str], completions: str | None, *, texts: bool, apply: bool
+) -> "Config":
     from rlctl.calibration.analyze import load_for
 
-    config = load_for(file, overrides, completions=completions)
+    config = load_for(file, overrides, completions=completions, texts=texts)
     if apply:
         from rlctl.calibration.apply import require_applicable
 

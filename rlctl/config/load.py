@@ -33,7 +33,8 @@ def load_config(
         path: The YAML. Relative paths in it start from its folder, `run.output_dir` from the current one.
         overrides: `KEY=VALUE` each, as after `--set`: a dotted path with list indices, YAML. They win over
             the file; relative paths in them start from the current folder.
-        otherwise: Sections that serve where the YAML has none of that name; paths in them are absolute.
+        otherwise: Sections that serve where the YAML has none of that name, or lacks the one key that the
+            section cannot do without; paths in them are absolute.
 
     Returns:
         The resolved config: every default filled in, paths absolute.
@@ -45,7 +46,7 @@ def load_config(
     document = parse(_read(file), file)
     folder = File(os.path.abspath(file)).parent
     if isinstance(document.data, dict):
-        document.data.update({k: v for k, v in (otherwise or {}).items() if document.data.get(k) is None})
+        _put_under(document.data, otherwise or {})
     return _config(document, list(overrides), file, folder, name=File(file).stem)
 
 
@@ -65,6 +66,19 @@ def config_from_dict(
     problems: list[Problem] = []
     document = Document(_plain(data, (), problems), {}, problems)
     return _config(document, list(overrides), None, File(os.path.abspath(folder)), name=None)
+
+
+_NEEDED = {"model": "path", "data": "train", "algorithm": "type"}
+
+
+def _put_under(data: dict[str, Any], otherwise: Mapping[str, Any]) -> None:
+    """Put sections in where there are none, or under those without the key that they need."""
+    for name, section in otherwise.items():
+        own = data.get(name)
+        if own is None:
+            data[name] = section
+        elif isinstance(own, dict) and name in _NEEDED and _NEEDED[name] not in own:
+            data[name] = {**section, **own}
 
 
 def _config(document: Document, texts: list[str], file: str | None, folder: File, name: str | None) -> Config:

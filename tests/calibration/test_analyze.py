@@ -268,3 +268,25 @@ def test_a_yaml_with_nothing_but_rewards_is_enough_for_completions_of_a_file(tmp
         analyze_rewards(yaml, completions=str(file))
     with pytest.raises(DataError, match="no such file"):
         analyze_rewards(yaml, completions=str(tmp_path / "none.jsonl"))
+    (tmp_path / "empty.jsonl").touch()
+    with pytest.raises(DataError, match=r"empty.jsonl: has no rows"):
+        analyze_rewards(yaml, completions=str(tmp_path / "empty.jsonl"))
+
+
+def test_with_data_that_only_name_columns_the_file_itself_is_the_data(tmp_path):
+    file = tmp_path / "mine.jsonl"
+    file.write_text('{"completion": "7", "gold": "7"}\n{"completion": "b", "gold": "7"}\n', encoding="utf-8")
+    yaml = tmp_path / "rewards.yaml"
+    sections = "data: {columns: {answer: gold}}\nrewards: {components: [{type: exact_match}]}\n"
+    yaml.write_text(f"run: {{output_dir: {tmp_path}}}\n{sections}", encoding="utf-8")
+    assert analyze_rewards(yaml, completions=str(file)).as_dict()["reward"]["mean"] == 0.5
+
+
+def test_nothing_but_rewards_is_enough_for_texts(tmp_path):
+    yaml = tmp_path / "rewards.yaml"
+    yaml.write_text("rewards: {components: [{type: exact_match}]}\n", encoding="utf-8")
+    found = analyze_rewards(yaml, texts=["7"], row={"answer": "7"}).as_dict()
+    assert found["texts"][0]["total"] == 1.0
+    with pytest.raises(RewardError, match="read the column 'answer', which is not there") as error:
+        analyze_rewards(yaml, texts=["7"])
+    assert "--row" in error.value.hint
