@@ -36,6 +36,8 @@ from rlctl.rewards.aggregate import Row
 from rlctl.rewards.batch import plain
 from rlctl.rewards.compose import Scorer
 from rlctl.rewards.selftest import require, run_tests
+from rlctl.training.penalty import recorded, with_penalty
+from rlctl.training.resume import read_record
 
 NUM_SAMPLES = 100
 """Completions that are sampled where nobody says how many."""
@@ -90,6 +92,8 @@ def analyze_rewards(
     if sum([completions is not None, bool(texts), run is not None]) > 1:
         raise UsageError("completions of a file, texts and a run are three things", hint="Name one of them.")
     audience = audience or Audience()
+    if run is not None:
+        config = _as_the_run(config, Path(run))
     with _scorer(config, audience) as scorer:
         tests = run_tests(config.rewards, scorer)
         require(tests)
@@ -106,6 +110,14 @@ def analyze_rewards(
         analysis = Analysis(document, samples, folder, request)
         analysis.write()
         return analysis
+
+
+def _as_the_run(config: Config, run: Path) -> Config:
+    """The config with the penalty that the run has chosen, where it was to choose one."""
+    if config.rewards.invalid_penalty != "auto":
+        return config
+    value = recorded(read_record(run) or {}) if (run / "run.json").is_file() else None
+    return config if value is None else with_penalty(config, value)
 
 
 def load_for(

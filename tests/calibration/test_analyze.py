@@ -290,3 +290,19 @@ def test_nothing_but_rewards_is_enough_for_texts(tmp_path):
     with pytest.raises(RewardError, match="read the column 'answer', which is not there") as error:
         analyze_rewards(yaml, texts=["7"])
     assert "--row" in error.value.hint
+
+
+def test_a_run_that_has_chosen_its_penalty_is_judged_by_it(tmp_path):
+    made = [
+        {"step": 1, "split": "train", **row, "components": {}} for row in rows([[0.0, 1.0, "invalid", 2.0]])
+    ]
+    for one in made:
+        one["columns"] = {"first": one.pop("first")}
+    (tmp_path / "run" / "logs").mkdir(parents=True)
+    text = "".join(json.dumps(row) + "\n" for row in made)
+    (tmp_path / "run" / "logs" / "completions.jsonl").write_text(text, encoding="utf-8")
+    auto = config(tmp_path, {"name": "first"}, rewards={"invalid_penalty": "auto"})
+    assert analyze_rewards(auto, run=tmp_path / "run").as_dict()["penalty"]["current"] is None
+    (tmp_path / "run" / "run.json").write_text('{"penalty": {"value": -1.5}}', encoding="utf-8")
+    found = analyze_rewards(auto, run=tmp_path / "run").as_dict()
+    assert (found["penalty"]["current"], found["source"]["kind"]) == (-1.5, "run")
