@@ -151,12 +151,13 @@ class Figures:
     def _groups(self) -> dict[str, Any]:
         shares = self.shares
         return {
-            **spread.describe_groups(self.table, right=self._right()).as_dict(),
+            **spread.describe_groups(self.table, right=self._right).as_dict(),
             "flattened_fraction": flattened_fraction(self.table.totals, self.table.groups),
             "validity_share": shares.validity.value,
             "interaction_share": shares.interaction.value,
         }
 
+    @cached_property
     def _right(self) -> Floats | None:
         """Which completions pass `eval.pass`, where evaluation goes by these rewards."""
         if self.config.eval.rewards is not None:
@@ -171,10 +172,26 @@ class Figures:
         return [pair.as_dict() for pair in correlations(columns)]
 
     def _length(self) -> dict[str, Any]:
+        """How reward and length go together: over all, within prompts, and there among right or wrong alone."""
         table = self.table
         link = with_length(table.totals, table.lengths, table.groups, table.valid)
         mean = float(table.lengths.mean()) if len(table) else None
-        return {"unit": table.unit, "mean": mean, **link.as_dict()}
+        return {"unit": table.unit, "mean": mean, **link.as_dict(), "reward_given_right": self._given_right()}
+
+    def _given_right(self) -> float | None:
+        """The link within prompts among completions that are all right, or all wrong.
+
+        Where right answers are longer by their nature, this says whether length pays beside. 0 where nothing
+        but right and wrong is told apart; None where it is not known which are right.
+        """
+        table, right = self.table, self._right
+        if right is None:
+            return None
+        codes = table.groups * 2 + np.nan_to_num(right, nan=0.0).astype(np.int64)
+        order = np.argsort(codes, kind="stable")
+        _, groups = np.unique(codes[order], return_inverse=True)
+        counted = table.valid[order] & ~np.isnan(right[order])
+        return with_length(table.totals[order], table.lengths[order], groups, counted).within or 0.0
 
     def _simulation(self) -> list[dict[str, Any]]:
         """What other penalties, group sizes and shares of invalid completions would do to these rewards."""

@@ -226,15 +226,30 @@ def links(document: Document, config: Config) -> Iterator[Finding]:
             yield Finding(
                 "info", "opposed_components", message, rank, "see that their weights say what you want"
             )
-    length = document["length"]
-    link = length["reward_within"]
-    if link is not None and abs(link) >= 0.5 and length["n"] >= 20:
-        meant = any(part.type in ("length", "repetition") for part in config.rewards.components)
+    yield from _length(document["length"], config)
+
+
+def _length(length: Mapping[str, Any], config: Config) -> Iterator[Finding]:
+    """Whether length pays; less grave where it is only that right answers are longer."""
+    within, beside = length["reward_within"], length["reward_given_right"]
+    if within is None or abs(within) < 0.5 or length["n"] < 20:
+        return
+    which = "longer" if within > 0 else "shorter"
+    message = f"within prompts, {which} completions score better: correlation with length {within:.2f}"
+    if beside is not None and abs(beside) < 0.3:
         yield Finding(
-            "info" if meant else "warning",
+            "info",
             "length_driven",
-            f"within prompts, {'longer' if link > 0 else 'shorter'} completions score better: correlation "
-            f"with length {link:.2f} (n = {length['n']})",
-            link,
-            "a part of type length, or a reward that does not grow with length",
+            f"{message} (n = {length['n']}), as right ones are {which}; among those alone it is {beside:.2f}",
+            within,
+            "nothing, where right answers are like that",
         )
+        return
+    meant = any(part.type in ("length", "repetition") for part in config.rewards.components)
+    yield Finding(
+        "info" if meant else "warning",
+        "length_driven",
+        f"{message} (n = {length['n']})",
+        within,
+        "a part of type length, or a reward that does not grow with length",
+    )

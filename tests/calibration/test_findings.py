@@ -94,6 +94,16 @@ def test_a_reward_that_pays_for_length_is_named_by_the_probes_too(tmp_path):
     assert one(found, "exploit")["severity"] == "error"
 
 
+def test_right_answers_that_are_longer_are_no_warning(tmp_path):
+    made = [
+        {"prompt": f"p{i // 4}", "completion": "10" if i % 2 else "9", "answer": "10", "first": 0}
+        for i in range(80)
+    ]
+    found = analyse(tmp_path, made, {"name": "right", "type": "exact_match"}, data=_data(tmp_path))
+    assert (found["length"]["reward_within"], found["length"]["reward_given_right"]) == (1.0, 0.0)
+    assert one(found, "length_driven")["severity"] == "info"
+
+
 def test_an_honest_match_is_not_named(tmp_path):
     made = [
         {"prompt": f"{i // 4}+1=", "completion": str(i // 4 + i % 2), "answer": str(i // 4 + 1), "first": 0}
