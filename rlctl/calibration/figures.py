@@ -172,7 +172,7 @@ class Figures:
         return [pair.as_dict() for pair in correlations(columns)]
 
     def _length(self) -> dict[str, Any]:
-        """How reward and length go together: over all, within prompts, and there among right or wrong alone."""
+        """How reward and length go together: over all, within prompts, and there among right ones alone."""
         table = self.table
         link = with_length(table.totals, table.lengths, table.groups, table.valid)
         mean = float(table.lengths.mean()) if len(table) else None
