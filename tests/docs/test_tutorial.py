@@ -46,12 +46,25 @@ def test_every_command_of_the_tutorial_runs(tmp_path: Path) -> None:
     assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-3000:]
     assert "sums.yaml is valid" in done.stdout
     assert done.stderr.count("did you mean") == 3
+    assert "Findings\n  warning  dead_groups" in done.stdout
+    assert re.search(r"^  invalid_penalty: 0\.4\d+$", done.stdout, re.MULTILINE), (
+        "--apply wrote another value"
+    )
+    assert re.search(r"^  invalid, total 0\.4\d+ +close: no number$", done.stdout, re.MULTILINE)
+    assert re.search(r"^invalid penalty: .*chosen from 512 completions", done.stdout, re.MULTILINE)
     assert done.stdout.rstrip().endswith("38+47=85")
     assert (tmp_path / "sums" / "outputs" / "sums-more" / "final" / "model.safetensors").is_file()
 
 
 def test_the_script_holds_the_whole_page() -> None:
     text = script()
-    for part in ("make_data.py <<", "my_rewards.py <<", "sums.yaml <<", "test $code = 2", "python use.py"):
+    for part in (
+        "make_data.py <<",
+        "my_rewards.py <<",
+        "sums.yaml <<",
+        "test $code = 2",
+        "--apply",
+        "python use.py",
+    ):
         assert part in text
     assert "git clone" not in text
