@@ -70,8 +70,8 @@ def distribution(
             }
         )
     else:
-        bar = {"type": "bar", "color": "var(--blue)", "binSpacing": 1}
-        at = {"x": {**x, "field": "low"}, "x2": {"field": "high"}, "y": y}
+        bar = {"type": "rect", "color": "var(--blue)", "stroke": "var(--paper)", "strokeWidth": 0.5}
+        at = {"x": {**x, "field": "low"}, "x2": {"field": "high"}, "y": y, "y2": {"datum": 0}}
         layers.append({"data": {"values": drawn}, "mark": bar, "encoding": {**at, **describe}})
         size = WIDEST_BAR / 2
     if invalid and now:

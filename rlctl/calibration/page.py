@@ -75,7 +75,7 @@ def present(document: Document) -> str:
     """The penalty that is configured, as the YAML has it; `unknown` where the document does not say."""
     current = (document.get("penalty") or {}).get("current")
     if current is not None:
-        return f"{current:g}"
+        return f"{current:g}" if abs(current) < 1000 else figures.number(current)
     configured = ((document.get("request") or {}).get("rewards") or {}).get("invalid_penalty")
     if isinstance(configured, Mapping):
         return ", ".join(f"{name}: {value}" for name, value in configured.items())
@@ -229,10 +229,10 @@ def dead_groups(document: Document) -> str | None:
 
 
 def matrix(document: Document) -> dict[str, dict[str, float | None]] | None:
-    """Rank correlations, component by component; None where there are too few or too many for a matrix."""
+    """Rank correlations, component by component; None where none is known, or they are too many."""
     names = list(document.get("components") or {})
     found = document.get("correlations") or []
-    if not found or len(names) > MOST_IN_MATRIX:
+    if len(names) > MOST_IN_MATRIX or not any(one.get("spearman") is not None for one in found):
         return None
     of = {frozenset((one["a"], one["b"])): one.get("spearman") for one in found}
     return {a: {b: of.get(frozenset((a, b))) for b in names} for a in names}
