@@ -17,8 +17,6 @@ MOST_IN_MATRIX = 10
 """Components whose correlations are shown as a matrix; of more, the strongest pairs are listed."""
 MOST_PAIRS = 15
 SCALES = ("group", "batch", "none")
-SHORT = 300
-"""Characters of an example that are shown without being asked for."""
 
 
 def page(document: Document, *, title: str, config_text: str) -> str:
@@ -54,21 +52,18 @@ def page(document: Document, *, title: str, config_text: str) -> str:
         dead=dead_groups(document),
         matrix=matrix(document),
         pairs=strongest(document),
-        most_pairs=MOST_PAIRS,
-        short=SHORT,
         command=command(request),
         scale=_scale(document),
     )
 
 
-def bar_width(share: float | None, most: float = 1.0) -> str:
+def bar_width(share: float | None) -> str:
     """The width of a bar in the style of its element; nothing for what is not known.
 
     Args:
         share: Its share of the whole width; a negative one is drawn as long as a positive.
-        most: What the whole width is.
     """
-    return f"{min(100.0, 100 * abs(share or 0.0) / most):.1f}%"
+    return f"{min(100.0, 100 * abs(share or 0.0)):.1f}%"
 
 
 def present(document: Document) -> str:

@@ -6,7 +6,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from rlctl.calibration.page import page
+from rlctl.calibration.wording import origin
 from rlctl.config.config import Config
+from rlctl.config.dump import as_yaml
 from rlctl.errors import UsageError
 from rlctl.files import replace_text, write_json
 from rlctl.results import place
@@ -72,11 +75,16 @@ class Analysis:
         """
         if self.folder is None:
             return
+        whole = {**self.document, "request": self.request}
+        n = self.document["num_samples"]
+        title = f"{n:,} completion{'s' * (n != 1)} {origin(self.document['source'])}"
+        rewards = as_yaml({"rewards": self.request["rewards"]})
         lines = (json.dumps(row, ensure_ascii=False, allow_nan=False) + "\n" for row in self.samples)
         try:
             self.folder.mkdir(parents=True, exist_ok=True)
             replace_text(self.folder / SAMPLES, "".join(lines))
-            write_json(self.folder / RESULTS, {**self.document, "request": self.request})
+            write_json(self.folder / RESULTS, whole)
+            replace_text(self.folder / PAGE, page(whole, title=title, config_text=rewards))
         except OSError as error:
             message = f"the results cannot be written ({error.strerror or error})"
             raise UsageError(message, where=str(self.folder), hint="Choose another: --output DIR.") from error
