@@ -67,9 +67,9 @@ class Eval(Section):
     watch: Literal["off", "warn", "stop"] = "warn"
     """Where the training reward rises and `metric` does not: say so, or stop; off: do not look."""
     kl: bool = True
-    """Measure the KL divergence from the base model: in the evaluations of a training with LoRA, and, with the
-    entropy, in `rlctl eval`. There the base model is then in memory too, unless the checkpoint is an adapter
-    over it."""
+    """Measure the KL divergence from the base model: in the evaluations of a training with LoRA, and, with
+    the entropy, in `rlctl eval`. There the base model is then in memory too, unless the checkpoint is an
+    adapter over it."""
     lm_eval: LmEval | None = None
     """Standard benchmarks for `rlctl eval --export lm-eval`."""
 

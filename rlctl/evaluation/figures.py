@@ -16,6 +16,7 @@ from rlctl.evaluation.samples import Sample
 from rlctl.rewards.outcome import Invalid
 from rlctl.statistics.estimates import Estimate, mean_interval
 from rlctl.statistics.pass_at_k import pass_at_k
+from rlctl.statistics.selection import SHARE
 
 Value = float | None
 GREEDY = ("greedy_reward", "greedy_pass")
@@ -170,6 +171,7 @@ class Figures:
             "distinct_fraction": self.mean("distinct_fraction"),
             "repetition_fraction": self.mean("repetition_fraction"),
             "kl_div": self.mean("kl_div"),
+            SHARE: self.left_out(self.config.eval.metric),
         }
         return {f"val/{name}": value for name, value in values.items() if value is not None}
 
@@ -208,6 +210,7 @@ class Figures:
             "repetition_fraction": self.mean("repetition_fraction"),
             "kl": _none_or_dict(self.estimate("kl_div")),
             "entropy": self.mean("entropy"),
+            "left_out": self.left_out(self.config.eval.metric),
             "reasons": self._reasons(),
         }
 

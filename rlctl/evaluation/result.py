@@ -11,11 +11,9 @@ from rlctl.errors import UsageError
 from rlctl.evaluation.figures import Figures
 from rlctl.files import replace_text, write_json
 from rlctl.statistics.paired import Comparison, compare, holm
+from rlctl.statistics.selection import is_selection
 
 RESULTS, SAMPLES, DOCUMENTS = "results.json", "samples.jsonl", "benchmarks.jsonl"
-
-MOST_LEFT_OUT = 0.05
-"""Share of completions without a value above which a comparison gives no verdict."""
 
 
 @dataclass(frozen=True)
@@ -55,7 +53,7 @@ class NamedComparison:
     @property
     def verdict(self) -> str:
         """`better`, `worse` or `no evidence`, at 5 % over all pairs; `not judged`: too much left out."""
-        if self.found.difference is None or self.left_out > MOST_LEFT_OUT:
+        if self.found.difference is None or is_selection(self.left_out):
             return "not judged"
         if self.p_adjusted is None or self.p_adjusted >= 0.05 or not self.found.difference:
             return "no evidence"

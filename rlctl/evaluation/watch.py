@@ -13,6 +13,7 @@ from typing import Any, Literal
 from rlctl.evaluation.symptoms import READ, number, symptoms
 from rlctl.evaluation.trend import Course
 from rlctl.statistics.paired import Comparison, compare
+from rlctl.statistics.selection import is_selection
 
 ERROR = 0.05
 """Chance that a run of any length whose metric never falls is said to part."""
@@ -30,7 +31,7 @@ EVERY = 10
 REWARD, SPREAD = "train/reward", "train/reward_std"
 ADVICE = "Read the newest completions in logs/completions.jsonl for what the training reward pays for"
 
-Kind = Literal["metric_fell", "metric_flat", "symptoms"]
+Kind = Literal["metric_fell", "metric_flat", "symptoms", "left_out"]
 
 
 @dataclass(frozen=True)
@@ -52,10 +53,14 @@ class Notice:
 
 @dataclass(frozen=True)
 class Look:
-    """An evaluation: steps that were done, and the metric of each prompt, None where it has none."""
+    """An evaluation: steps that were done, and the metric of each prompt, None where it has none.
+
+    `left_out` is the share of the completions that it has no value for.
+    """
 
     step: int
     values: list[float | None]
+    left_out: float = 0.0
 
     @property
     def mean(self) -> float:
@@ -93,6 +98,7 @@ class Watch:
         self._looks = 0
         self._first: Look | None = None
         self._best: Look | None = None
+        self._least: float | None = None
         self._said: dict[str, float] = {}
 
     def training(self, step: int, metrics: Mapping[str, Any]) -> list[Notice]:
@@ -109,18 +115,27 @@ class Watch:
             return []
         return self._symptoms(step, "there is nothing independent to hold it against: set data.eval")
 
-    def evaluation(self, step: int, values: Sequence[float | None]) -> list[Notice]:
+    def evaluation(self, step: int, values: Sequence[float | None], left_out: float = 0.0) -> list[Notice]:
         """Judge an evaluation; returns what is to be said.
 
         Args:
             step: Steps that were done.
             values: The metric of each held-out prompt, the same prompts every time; None where it has none.
+            left_out: Share of the completions that have no value. Where it is much more than at another
+                evaluation, that is said, and what is left of a selection is not compared.
         """
+        least = left_out if self._least is None else self._least
+        self._least = min(least, left_out)
+        if is_selection(left_out, least):
+            return self._selection(step, left_out, least)
         if sum(value is not None for value in values) < 2:
             return []
-        now = Look(step, list(values))
+        now = Look(step, list(values), left_out)
         if self._first is None or self._best is None:
             self._first = self._best = now
+            return []
+        if any(is_selection(one.left_out, left_out) for one in (self._first, self._best)):
+            self._first = self._best = now  # the earlier ones were of a selection, as it turns out
             return []
         self._looks += 1
         self.parted = None
@@ -180,6 +195,16 @@ class Watch:
         size = (reward[1] - reward[0]) / (spread[0] or 1.0)
         return self._say(Notice(now.step, "metric_flat", "warning", text), {"flat": size})
 
+    def _selection(self, step: int, share: float, least: float) -> list[Notice]:
+        """So many more completions have no value that the metric of the others says nothing."""
+        self.parted = None
+        text = (
+            f"{share:.1%} of the held-out completions have no value of {self.metric}, and {least:.1%} at the "
+            "evaluation with the fewest: what is left is a selection. It is compared with nothing, cannot be "
+            "the best, and takes no patience. The reasons are in logs/completions.jsonl."
+        )
+        return self._say(Notice(step, "left_out", "warning", text), {"left_out": share})
+
     def _symptoms(self, step: int, held_out: str) -> list[Notice]:
         """Symptoms alone, where no metric says that all is well."""
         found = list(symptoms(self._course))
@@ -223,6 +248,7 @@ class Watch:
             "counts": (self._steps, self._looks),
             "first": None if self._first is None else asdict(self._first),
             "best": None if self._best is None else asdict(self._best),
+            "least": self._least,
             "said": dict(self._said),
         }
 
@@ -234,6 +260,7 @@ class Watch:
         self._steps, self._looks = state["counts"]
         self._first = None if state["first"] is None else Look(**state["first"])
         self._best = None if state["best"] is None else Look(**state["best"])
+        self._least = state["least"]
         self._said = dict(state["said"])
 
 

@@ -7,6 +7,7 @@ from typing import Any
 from rlctl.config.yaml_marks import parse
 from rlctl.errors import CheckpointError
 from rlctl.statistics.best import best
+from rlctl.statistics.selection import comparable
 
 BEST = "best"
 
@@ -24,7 +25,10 @@ def best_step(run: Path) -> int | None:
         CheckpointError: The run has no evaluation, or the checkpoint is gone.
     """
     metric, rows = _metric(run), _rows(run)
-    values = {row["step"]: row[f"val/{metric}"] for row in rows if row["step"] > 0 and f"val/{metric}" in row}
+    evaluations = comparable(row for row in rows if any(name.startswith("val/") for name in row))
+    values = {
+        row["step"]: row[f"val/{metric}"] for row in evaluations if row["step"] > 0 and f"val/{metric}" in row
+    }
     chosen = best(values)
     if chosen is None:
         why = f"no evaluation with {metric!r} after a step is in its logs"

@@ -54,6 +54,7 @@ def build(
         "metric": metric,
         "prompts": sum(verdict.counted),
         "prompts_without_value": len(verdict.counted) - sum(verdict.counted),
+        "left_out": max(one.figures["left_out"] for one in measured.values()),
         "also_trained_on": also_trained_on(plan["prompts"]),
         "samples_per_prompt": plan["num_samples"],
         "seeds": plan["seeds"],

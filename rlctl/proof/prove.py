@@ -244,7 +244,8 @@ class _Work:
         """Judge, and write the result down."""
         values = {name: one.per_prompt[plan["metric"]] for name, one in found.items()}
         *trained, control = (values[run.name] for run in self.runs)
-        verdict = judge(values[BASE], trained, control)
+        left_out = max(one.figures["left_out"] for one in found.values())
+        verdict = judge(values[BASE], trained, control, left_out=left_out)
         made_of = provenance(self.config)
         document = documents.build(self.config, plan, self.runs, found, verdict, made_of, reward)
         page, file = self.folder / documents.PAGE, self.folder / documents.FILE

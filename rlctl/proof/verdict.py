@@ -14,6 +14,7 @@ from typing import Any, Literal
 from rlctl.statistics.intervals import LEVEL, difference
 from rlctl.statistics.paired import Comparison, compare
 from rlctl.statistics.seeds import SeedsEstimate, across_seeds
+from rlctl.statistics.selection import MOST_LEFT_OUT, is_selection
 
 Word = Literal["improved", "no evidence", "worse"]
 Values = Sequence[float | None]
@@ -21,8 +22,6 @@ Values = Sequence[float | None]
 
 FOUND_PER_HALF_WIDTH = 1.43
 """Smallest difference found with 80 % power, in half widths of the interval: (1.96 + 0.84) / 1.96."""
-MOST_MISSING = 0.05
-"""Share of the prompts that may lack a value in some model before nothing is concluded."""
 ROUNDING = 1e-9
 """Differences of floating-point numbers that are smaller than this are none."""
 
@@ -123,20 +122,21 @@ def rule(metric: str, seeds: int) -> list[str]:
         "no interval; then the sign test over prompts at 5 % takes its place.",
         "worse: the interval of the gain lies below 0.",
         *improved,
-        f"Only prompts with a value in every model count. Where more than {MOST_MISSING * 100:.0f} % of the "
-        "prompts lack one, the verdict is no evidence.",
+        f"Only prompts with a value in every model count. Where more than {MOST_LEFT_OUT * 100:.0f} % of the "
+        "prompts lack one, or more than as many of some model's completions, the verdict is no evidence.",
         "no evidence: anything else.",
         control,
     ]
 
 
-def judge(base: Values, trained: Sequence[Values], control: Values) -> Verdict:
+def judge(base: Values, trained: Sequence[Values], control: Values, *, left_out: float = 0.0) -> Verdict:
     """Apply the rule.
 
     Args:
         base: The base model's value of each prompt.
         trained: The same of the final model of each seed.
         control: The same of the model that was trained with shuffled rewards.
+        left_out: Share of its completions that the model with the most of them has no value for.
 
     Raises:
         ValueError: If they are not of the same prompts.
@@ -145,7 +145,8 @@ def judge(base: Values, trained: Sequence[Values], control: Values) -> Verdict:
     base, control, *trained = (only(values, counted) for values in (base, control, *trained))
     gain = effect([minus(values, base) for values in trained])
     over_control = effect([minus(values, control) for values in trained], against_one_run=True)
-    word, because = _decide(gain, over_control, 1 - sum(counted) / max(len(counted), 1))
+    missing = counted.count(False) / max(len(counted), 1)
+    word, because = _decide(gain, over_control, missing, left_out)
     by_seed = [compare(one, base) for one in trained]
     return Verdict(word, because, gain, over_control, compare(control, base), by_seed, counted)
 
@@ -179,14 +180,15 @@ def sign_test(differences: Sequence[Values]) -> float:
     return min(1.0, 2 * sum(comb(n, k) for k in range(fewer + 1)) / 2**n)
 
 
-def _decide(gain: Effect, over_control: Effect, missing: float) -> tuple[Word, str]:
+def _decide(gain: Effect, over_control: Effect, missing: float, left_out: float) -> tuple[Word, str]:
     if gain.p_value is None:
         return "no evidence", "fewer than two prompts have a value, so nothing can be said of chance"
-    if missing > MOST_MISSING + ROUNDING:
-        return "no evidence", (
-            f"more than {MOST_MISSING * 100:.0f} % of the prompts lack a value in some model, and which "
-            "do may depend on the training"
-        )
+    for share, what in ((missing, "prompts lack a value in"), (left_out, "completions lack a value in")):
+        if is_selection(share):
+            return "no evidence", (
+                f"more than {MOST_LEFT_OUT * 100:.0f} % of the {what} some model, and which do may depend on "
+                "the training"
+            )
     if gain.sign < 0:
         return "worse", "the trained models are worse than the base model"
     if gain.sign == 0:

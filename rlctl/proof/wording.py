@@ -44,7 +44,9 @@ def basis(document: dict[str, Any]) -> str:
     if missing:
         held_out += f" with a value in every model ({missing:,} of {prompts + missing:,} lack one somewhere)"
     samples = count(document["samples_per_prompt"], "sample")
-    return f"{count(seeds, 'seed')}{alone}, {held_out}, {samples} of each"
+    left_out = document["left_out"]
+    some = f", of which a model has no value for up to {left_out:.1%}" if left_out else ""
+    return f"{count(seeds, 'seed')}{alone}, {held_out}, {samples} of each{some}"
 
 
 def about_control(document: dict[str, Any]) -> str:

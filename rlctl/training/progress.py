@@ -4,6 +4,7 @@ from collections.abc import Iterable
 from typing import Any
 
 from rlctl.statistics.best import best
+from rlctl.statistics.selection import comparable
 
 
 class Progress:
@@ -32,16 +33,19 @@ class Progress:
     def best(self, steps: Iterable[int] | None = None) -> int | None:
         """The step with the highest metric, the first of equals; or None.
 
+        An evaluation that is of a selection of the completions (`comparable`) is none of them.
+
         Args:
             steps: Those to choose from; None for all, 0 included, which is before training.
         """
-        among = [one["step"] for one in self.evaluations] if steps is None else steps
+        judged = [one["step"] for one in comparable(self.evaluations)]
+        among = judged if steps is None else [step for step in steps if step in judged]
         return best({step: self.value(step) for step in among})
 
     def stalled(self, patience: int | None) -> str | None:
         """That so many evaluations have passed since the best one, in words; None where they have not."""
         top = self.best()
-        since = sum(top is None or one["step"] > top for one in self.evaluations)
+        since = sum(top is None or one["step"] > top for one in comparable(self.evaluations))
         if patience is None or since < patience:
             return None
         value = f"{self.value(top):.3g} at step {top}" if top is not None else "none at all"

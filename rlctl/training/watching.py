@@ -43,10 +43,10 @@ class Watching:
         if self.mode != "off":
             self._say(step, self.watch.training(step, metrics))
 
-    def evaluation(self, step: int, values: Sequence[float | None]) -> None:
-        """The held-out prompts were evaluated; `values` is the metric of each."""
+    def evaluation(self, step: int, values: Sequence[float | None], left_out: float) -> None:
+        """The held-out prompts were evaluated: the metric of each, and the share that has none."""
         if self.mode != "off":
-            self._say(step, self.watch.evaluation(step, values))
+            self._say(step, self.watch.evaluation(step, values, left_out))
 
     def stop_if_parted(self, step: int) -> None:
         """End the run if reward and metric have parted, and the config says so; what was reached is saved.

@@ -68,6 +68,32 @@ def test_anything_else_is_none(reward: Callable[[int], float], values: list[floa
     assert watch.parted is None
 
 
+def test_what_is_left_of_a_selection_is_told_and_not_compared() -> None:
+    """The reward rises and the metric falls, but a tenth of the completions has no value; then it has."""
+    watch = Watch("correct")
+    watch.evaluation(0, ZERO_TO_ONE, 0.02)
+    train(watch, range(1, 21))
+    [notice] = watch.evaluation(20, shifted(-0.3), 0.1)
+    assert (notice.kind, notice.severity, watch.parted) == ("left_out", "warning", None)
+    assert notice.text.startswith("10.0% of the held-out completions have no value of correct, and 2.0% at")
+    assert watch.evaluation(21, [None] * 20, 0.15) == []  # told before
+    [worse] = watch.evaluation(22, [None] * 20, 1.0)
+    assert worse.text.startswith("100.0%")
+    restored = Watch("correct")
+    restored.load_state_dict(watch.state_dict())
+    assert [one.kind for one in restored.evaluation(23, shifted(-0.3), 0.05)] == ["metric_fell"]
+
+
+def test_a_first_evaluation_that_was_of_a_selection_is_compared_with_nothing() -> None:
+    watch = Watch("correct")
+    watch.evaluation(0, ZERO_TO_ONE, 0.4)
+    train(watch, range(1, 21))
+    assert watch.evaluation(20, shifted(-0.3), 0.0) == []
+    train(watch, range(21, 41))
+    [notice] = watch.evaluation(40, shifted(-0.4), 0.0)
+    assert "0.20 → 0.10" in notice.text
+
+
 def test_four_steps_are_the_fewest_that_show_a_rise() -> None:
     for steps, found in ((3, 0), (4, 1)):
         watch = Watch("correct")

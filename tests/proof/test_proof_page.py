@@ -75,6 +75,7 @@ def document():
         "metric": "reward",
         "prompts": 20,
         "prompts_without_value": 0,
+        "left_out": 0.0,
         "detectable_effect": 0.071,
         "also_trained_on": None,
         "samples_per_prompt": 4,

@@ -208,6 +208,32 @@ def test_prompts_without_a_value_once_trained(tiny_model_folder, tmp_path):
     assert "reward 2.000 on 3 of 4 held-out prompts" in (tmp_path / "printed.txt").read_text()
 
 
+HALF = """
+import rlctl
+
+def score(completions, **columns):
+    return [rlctl.Invalid("unsure") if i % 2 else 1.0 for i in range(len(completions))]
+"""
+
+
+def test_completions_without_a_value(tiny_model_folder, tmp_path):
+    """Each prompt has two samples, of which the second has no value; no prompt lacks one."""
+    (tmp_path / "mine.py").write_text(HALF)
+    own = {"name": "mine", "type": "python", "function": str(tmp_path / "mine.py:score"), "isolate": False}
+    judging = {"rewards": {"components": [own]}, "num_samples": 2, "metric": "mine"}
+    document = prove(
+        config_from_dict(proof_config(tmp_path, tiny_model_folder, eval=judging)), 1, quiet=True
+    ).document
+    assert (document["prompts_without_value"], document["left_out"]) == (0, 0.5)
+    assert {name: one["left_out"] for name, one in document["checkpoints"].items()} == {
+        "base": 0.5,
+        "seed-42": 0.5,
+        "control": 0.5,
+    }
+    assert document["because"].startswith("more than 5 % of the completions lack a value in some model")
+    assert document["basis"].endswith("2 samples of each, of which a model has no value for up to 50.0%")
+
+
 def copied(proof, tmp_path) -> Path:
     shutil.copytree(proof[1].folder, tmp_path / "copy")
     return tmp_path / "copy"

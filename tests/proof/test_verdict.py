@@ -205,6 +205,15 @@ def test_more_than_5_percent_without_a_value():
     assert worse.word == "no evidence"
 
 
+def test_more_than_5_percent_of_the_completions_without_a_value():
+    """Every prompt has a value in every model, some of them by a part of their completions."""
+    models = [around(0.7), around(0.75, 0.5), around(0.8, 2)]
+    assert judge(BASE, models, around(0.2), left_out=0.05).word == "improved"
+    found = judge(BASE, models, around(0.2), left_out=0.125)
+    assert (found.word, sum(found.counted)) == ("no evidence", PROMPTS)
+    assert found.because.startswith("more than 5 % of the completions lack a value in some model")
+
+
 @pytest.mark.parametrize("values", [[None, None, None], [0.5, None, None]])
 def test_fewer_than_two_prompts(values):
     found = judge(values, [values, values], values)
@@ -225,4 +234,4 @@ def test_the_rule_names_the_metric_and_what_varies():
     assert "takes prompts as random" in rule("reward", 1)[1]
     assert "improved: never" in "".join(rule("reward", 1))
     assert "(1/S + 1)" in "".join(rule("reward", 3))
-    assert "more than 5 %" in "".join(rule("reward", 3))
+    assert "more than 5 % of the prompts lack one, or more than as many" in "".join(rule("reward", 3))

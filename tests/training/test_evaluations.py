@@ -35,12 +35,19 @@ Train = Callable[..., Any]
 def train(tmp_path: Path, tiny_model_folder: Path, monkeypatch: pytest.MonkeyPatch) -> Train:
     """Trains for twelve steps, with an evaluation after every second one."""
 
-    def run(planned: dict[int, float] | list[float], *, resume: bool = False, **changes: Any) -> Any:
+    def run(
+        planned: dict[int, float] | list[float],
+        *,
+        resume: bool = False,
+        left_out: dict[int, float] | None = None,
+        **changes: Any,
+    ) -> Any:
         values = dict(zip(range(0, 14, 2), planned, strict=True)) if isinstance(planned, list) else planned
 
         def evaluate(*args: Any, step: int, **keys: Any) -> HeldOut:
             each = [values[step] + 0.01 * (-1) ** i for i in range(PROMPTS)]
-            return HeldOut({"val/reward": values[step]}, [*each], [])
+            share = (left_out or {}).get(step, 0.0)
+            return HeldOut({"val/reward": values[step], "val/left_out_fraction": share}, [*each], [])
 
         monkeypatch.setattr(backend, "evaluate", evaluate)
         (tmp_path / "rewards.py").write_text(RISING)
@@ -107,7 +114,34 @@ def test_the_model_before_training_is_no_checkpoint_but_may_be_the_best(train: T
         resolve(f"{run.path}@best")
 
 
+def test_an_evaluation_of_a_selection_is_not_the_best(train: Train) -> None:
+    """After step 6 a tenth of the completions has no value, and the others look best. It is said."""
+    run = train([0, 1, 0.5, 2, 1, 1, 1], left_out={6: 0.1})
+    assert run.summary["best"] == {"step": 2, "metric": "reward", "value": 1}
+    assert (steps(run.path), resolve(f"{run.path}@best")) == (
+        [2, 12],
+        str(run.path / "checkpoints/checkpoint-2"),
+    )
+    [notice] = [one for one in record(run.path)["watch"] if one["kind"] == "left_out"]
+    assert (notice["step"], notice["severity"]) == (6, "warning")
+    assert "10.0% of the held-out completions have no value of reward, and 0.0% at" in notice["text"]
+    assert "without a value of the metric 10.0%" in logged(run.path)
+
+
+def test_what_is_left_out_every_time_is_no_selection(train: Train) -> None:
+    """A metric that half of the prompts have nothing of."""
+    run = train([0, 1, 0.5, 2, 1, 1, 1], left_out=dict.fromkeys(range(0, 14, 2), 0.5))
+    assert run.summary["best"]["step"] == 6
+    assert not [one for one in record(run.path)["watch"] if one["kind"] == "left_out"]
+
+
 # patience
+
+
+def test_an_evaluation_of_a_selection_takes_no_patience(train: Train) -> None:
+    """The best is after step 4, and that after step 6 does not count: it is enough after step 10, not 8."""
+    run = train([0, 1, 2, 1, 1, 1, 1], left_out={6: 0.1}, eval={"patience": 2})
+    assert run.summary["stopped_early"]["step"] == 10
 
 
 def test_patience_ends_a_run_that_is_done_then(train: Train, capsys: pytest.CaptureFixture[str]) -> None:

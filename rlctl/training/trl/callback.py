@@ -9,6 +9,7 @@ from transformers import TrainerCallback
 
 from rlctl.evaluation.held_out import HeldOut
 from rlctl.evaluation.labels import describe
+from rlctl.statistics.selection import SHARE
 from rlctl.training.run import Run
 from rlctl.training.trackers import Trackers
 from rlctl.training.trl.bridge import RewardBridge
@@ -159,7 +160,7 @@ class RunCallback(TrainerCallback):
             if self.trackers is not None:
                 self.trackers.log(step, found.metrics)
                 self.trackers.log_samples(step, found.rows[:8])
-        self.watching.evaluation(step, found.values)
+        self.watching.evaluation(step, found.values, found.metrics.get(f"val/{SHARE}", 0.0))
         return found
 
     def _warn(self, step: int, metrics: dict[str, Any]) -> None:
