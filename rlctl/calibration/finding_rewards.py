@@ -115,7 +115,7 @@ def penalty(document: Document, config: Config) -> Iterator[Finding]:
     found, invalid = document["penalty"], document["invalid"]
     value, current = found["recommended"], found["current"]
     advice = "" if value is None else f"rewards.invalid_penalty: {value:.4g} (--apply writes it)"
-    severity: Severity = "warning" if invalid else "info"
+    severity: Severity = "warning" if invalid and found["ci95"] else "info"
     none = "" if invalid else "; no completion was invalid here"
     if found["verdict"] == "too mild" and current is not None:
         inverted = found["inversion_rate"] or 0.0
