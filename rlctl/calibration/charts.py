@@ -128,9 +128,11 @@ def _width(values: Sequence[float], domain: Sequence[float]) -> float:
 
 
 def _band(ends: Sequence[float], colour: str, opacity: float, x: Spec) -> Spec:
+    """A range as a band over the whole height, as far as it is within the axis."""
+    low, high = x["scale"]["domain"]
     return {
-        "data": {"values": [{"from": ends[0], "to": ends[1]}]},
-        "mark": {"type": "rect", "color": colour, "opacity": opacity, "clip": True},
+        "data": {"values": [{"from": max(low, ends[0]), "to": min(high, ends[1])}]},
+        "mark": {"type": "rect", "color": colour, "opacity": opacity},
         "encoding": {"x": {**x, "field": "from"}, "x2": {"field": "to"}},
     }
 
@@ -208,7 +210,7 @@ def felt(
     layers += [
         {
             "data": {"values": points},
-            "mark": {"type": "line", "clip": True, "aria": False},
+            "mark": {"type": "line", "aria": False},
             "encoding": {**place, "detail": {"field": "line"}, "strokeWidth": width},
         },
         {
