@@ -16,7 +16,6 @@ from rlctl.evaluation.samples import Sample
 from rlctl.rewards.outcome import Invalid
 from rlctl.statistics.estimates import Estimate, mean_interval
 from rlctl.statistics.pass_at_k import pass_at_k
-from rlctl.statistics.selection import SHARE
 
 Value = float | None
 GREEDY = ("greedy_reward", "greedy_pass")
@@ -171,7 +170,7 @@ class Figures:
             "distinct_fraction": self.mean("distinct_fraction"),
             "repetition_fraction": self.mean("repetition_fraction"),
             "kl_div": self.mean("kl_div"),
-            SHARE: self.left_out(self.config.eval.metric),
+            "left_out_fraction": self.left_out(self.config.eval.metric),
         }
         return {f"val/{name}": value for name, value in values.items() if value is not None}
 

@@ -4,7 +4,6 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from rlctl.config.config import Config
-from rlctl.statistics.selection import SHARE
 
 LABELS = {
     "reward": "reward, sampled",
@@ -18,7 +17,7 @@ LABELS = {
     "distinct_fraction": "distinct",
     "repetition_fraction": "repetition",
     "kl_div": "KL from the base",
-    SHARE: "without a value of the metric",
+    "left_out_fraction": "without a value of the metric",
 }
 
 
@@ -37,7 +36,7 @@ def shown(config: Config, evaluations: Iterable[Mapping[str, Any]]) -> list[str]
     parts = [part.name for part in config.eval_rewards.components]
     passes = dict.fromkeys(["pass_at_1", f"pass_at_{config.eval.num_samples}"])
     always = ["reward", *parts, *passes, "majority", "greedy_pass", "valid_fraction", "completion_length"]
-    only_if = ["failed_fraction", "truncated_fraction", "repetition_fraction", "kl_div", SHARE]
+    only_if = ["failed_fraction", "truncated_fraction", "repetition_fraction", "kl_div", "left_out_fraction"]
     wanted = dict.fromkeys([*always, config.eval.metric])
     return [name for name in wanted if name in measured] + [name for name in only_if if name in not_zero]
 

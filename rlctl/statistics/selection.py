@@ -11,8 +11,8 @@ MOST_LEFT_OUT = 0.05
 """Share without a value, of completions or of prompts, above which nothing is concluded from the rest."""
 ROUNDING = 1e-9
 
-SHARE = "left_out_fraction"
-"""The share of an evaluation, as logs have it below `val/`."""
+SHARE = "val/left_out_fraction"
+"""The share of an evaluation, as logs have it."""
 
 
 def is_selection(share: float, least: float = 0.0) -> bool:
@@ -34,6 +34,6 @@ def comparable(evaluations: Iterable[Mapping[str, Any]]) -> list[Mapping[str, An
         evaluations: `val/…` → value of each.
     """
     found = list(evaluations)
-    shares = [one.get(f"val/{SHARE}", 0.0) for one in found]
+    shares = [one.get(SHARE, 0.0) for one in found]
     least = min(shares, default=0.0)
     return [one for one, share in zip(found, shares, strict=True) if not is_selection(share, least)]

@@ -160,7 +160,7 @@ class RunCallback(TrainerCallback):
             if self.trackers is not None:
                 self.trackers.log(step, found.metrics)
                 self.trackers.log_samples(step, found.rows[:8])
-        self.watching.evaluation(step, found.values, found.metrics.get(f"val/{SHARE}", 0.0))
+        self.watching.evaluation(step, found.values, found.metrics.get(SHARE, 0.0))
         return found
 
     def _warn(self, step: int, metrics: dict[str, Any]) -> None:
