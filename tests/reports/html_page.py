@@ -42,7 +42,7 @@ def self_contained(html):
     tags = {tag for tag, _ in page.elements}
     assert not tags & {"script", "img", "iframe", "link", "object", "embed", "form", "base"}
     names = {name for _, attributes in page.elements for name in attributes}
-    assert not names & {"src", "xlink:href", "action", "srcset"}
+    assert not names & {"src", "href", "xlink:href", "action", "srcset"}
     assert not [name for name in names if name.startswith("on")]
     assert "url(" not in html
     assert "@import" not in html
