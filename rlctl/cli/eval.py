@@ -200,10 +200,8 @@ def _verdict(one: "NamedComparison") -> str:
                 f"not judged, {one.one_sided:,} prompt{several} completions of only one of the two; with "
                 f"these, {one.left_out:.1%} of the {what} have no {one.metric}"
             )
-        return (
-            f"not judged, {one.left_out:.1%} of the {what} have no {one.metric} "
-            "(`reward` and `pass_at_1` count invalid ones too)"
-        )
+        counting = "" if voted else " (`reward` and `pass_at_1` count invalid ones too)"
+        return f"not judged, {one.left_out:.1%} of the {what} have no {one.metric}{counting}"
     return "no evidence of a difference" if one.verdict == "no evidence" else one.verdict
 
 

@@ -14,6 +14,8 @@ DOUBT = 0.4
 """What is held against a sample's own word on its spread; see `bounded_interval`."""
 ROUNDING = 1e-12
 """Values that differ by no more than this share of their size are the same: the rest is arithmetic."""
+NOTHING = 1e-15
+"""Values that differ by no more than this are the same: it is left where numbers about 1 cancel."""
 
 Interval = tuple[float, float]
 
@@ -60,7 +62,7 @@ def deviation(values: Sequence[float]) -> float:
 
 def same(x: float, y: float) -> bool:
     """Whether two values are equal up to rounding."""
-    return math.isclose(x, y, rel_tol=ROUNDING)
+    return math.isclose(x, y, rel_tol=ROUNDING, abs_tol=NOTHING)
 
 
 def difference(x: float, y: float) -> float:

@@ -76,6 +76,8 @@ def test_differences_by_rounding_are_none() -> None:
     assert compare([0.3, 0.1 + 0.2], [0.0, 0.0]).p_value == 0.5  # the sign-flip test: 2 of 4
     equal = compare([0.1 + 0.2, 0.3, 0.7], [0.3, 0.3, 0.7])
     assert (equal.difference, equal.p_value, equal.wins, equal.ties) == (0.0, 1.0, 0, 3)
+    left = compare([0.1 + 0.2 - 0.3, 0.0, 0.0], [0.0] * 3)  # 5.6e-17 of what cancels
+    assert (left.difference, left.p_value, left.ties) == (0.0, 1.0, 3)
     small = compare([1.0, 1.0 + 1e-9], [1.0, 1.0])
     assert (small.wins, small.low is None) == (1, False)
     assert compare([0.1 + 0.2, 0.0], [0.3, 0.0], bounds=(0, 0.3)).difference == 0.0
