@@ -62,6 +62,7 @@ def analyze_rewards(
     row: Mapping[str, Any] | None = None,
     run: str | Path | None = None,
     output: str | Path | None = None,
+    keep: bool = True,
     audience: Audience | None = None,
 ) -> Analysis:
     """Score completions as training would, and find what training would feel of the scores.
@@ -77,6 +78,7 @@ def analyze_rewards(
         row: Columns that the rewards read, for `texts`; by default those of the first training prompt.
         run: Folder of a run whose completions of training are scored.
         output: Folder for the results; by default below the run's `results`, or `run.output_dir`.
+        keep: Write the results down; False for the returned object alone.
         audience: Who is told how it goes.
 
     Raises:
@@ -104,7 +106,8 @@ def analyze_rewards(
             "run": None if run is None else str(run),
             "num_samples": num_samples,
         }
-        folder, request = place_of(config, inputs, output, None if run is None else Path(run))
+        of_run = None if run is None else Path(run)
+        folder, request = place_of(config, inputs, output, of_run) if keep else (None, {})
         found = _collected(config, num_samples, completions, run, audience)
         document, samples = _Work(config, scorer, found, audience).done(tests=len(tests))
         analysis = Analysis(document, samples, folder, request)

@@ -68,12 +68,14 @@ def rows(groups: list[list[Any]], second: list[list[Any]] | None = None) -> list
     ]
 
 
-def analyse(folder: Path, made: list[dict[str, Any]], *components: dict[str, Any], **sections: Any):
+def analyse(
+    folder: Path, made: list[dict[str, Any]], *components: dict[str, Any], keep: bool = False, **sections: Any
+):
     """The document of an analysis of these rows."""
     file = folder / "completions.jsonl"
     file.write_text("".join(json.dumps(row) + "\n" for row in made), encoding="utf-8")
     parts = components or ({"name": "first"},)
-    return analyze_rewards(config(folder, *parts, **sections), completions=str(file)).as_dict()
+    return analyze_rewards(config(folder, *parts, **sections), completions=str(file), keep=keep).as_dict()
 
 
 def codes(document: dict[str, Any]) -> list[str]:

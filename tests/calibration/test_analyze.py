@@ -211,7 +211,7 @@ def test_a_text_is_scored_as_an_answer_to_the_first_prompt():
 
 def test_everything_is_kept_and_the_same_again(tmp_path):
     made = rows([[0.0, 1.0, "invalid", 3.0]] * 4)
-    first = analyse(tmp_path, made)
+    first = analyse(tmp_path, made, keep=True)
     [folder] = (tmp_path / "outputs").iterdir()
     kept = json.loads((folder / "analysis.json").read_text(encoding="utf-8"))
     kept.pop("request")
@@ -225,7 +225,7 @@ def test_everything_is_kept_and_the_same_again(tmp_path):
         -1.0,
         "completion 0.2",
     )
-    second = analyse(tmp_path, made)
+    second = analyse(tmp_path, made, keep=True)
     for found in (first, second):
         found.pop("cost")  # seconds
     assert first == second
@@ -234,8 +234,8 @@ def test_everything_is_kept_and_the_same_again(tmp_path):
 
 def test_another_request_is_another_folder_and_nothing_is_overwritten(tmp_path):
     made = rows([[0.0, 1.0]] * 4)
-    analyse(tmp_path, made)
-    analyse(tmp_path, made, rewards={"invalid_penalty": -2.0})
+    analyse(tmp_path, made, keep=True)
+    analyse(tmp_path, made, keep=True, rewards={"invalid_penalty": -2.0})
     assert len(list((tmp_path / "outputs").iterdir())) == 2
     file = str(tmp_path / "completions.jsonl")
     analyze_rewards(config(tmp_path, {"name": "first"}), completions=file, output=tmp_path / "mine")
@@ -261,11 +261,11 @@ def test_a_yaml_with_nothing_but_rewards_is_enough_for_completions_of_a_file(tmp
     yaml = tmp_path / "rewards.yaml"
     part = "{type: regex, pattern: 'a(.)', group: 1, column: gold}"
     yaml.write_text(f"run: {{output_dir: {tmp_path}}}\nrewards: {{components: [{part}]}}\n", encoding="utf-8")
-    found = analyze_rewards(yaml, completions=str(file)).as_dict()
+    found = analyze_rewards(yaml, completions=str(file), keep=False).as_dict()
     assert (found["num_samples"], found["reward"]["mean"]) == (2, 0.5)
     yaml.write_text(yaml.read_text(encoding="utf-8").replace("gold", "glod"), encoding="utf-8")
     with pytest.raises(ConfigError, match=r"reads the column 'glod'.*did you mean 'gold'"):
-        analyze_rewards(yaml, completions=str(file))
+        analyze_rewards(yaml, completions=str(file), keep=False)
     with pytest.raises(DataError, match="no such file"):
         analyze_rewards(yaml, completions=str(tmp_path / "none.jsonl"))
     (tmp_path / "empty.jsonl").touch()
@@ -279,7 +279,7 @@ def test_with_data_that_only_name_columns_the_file_itself_is_the_data(tmp_path):
     yaml = tmp_path / "rewards.yaml"
     sections = "data: {columns: {answer: gold}}\nrewards: {components: [{type: exact_match}]}\n"
     yaml.write_text(f"run: {{output_dir: {tmp_path}}}\n{sections}", encoding="utf-8")
-    assert analyze_rewards(yaml, completions=str(file)).as_dict()["reward"]["mean"] == 0.5
+    assert analyze_rewards(yaml, completions=str(file), keep=False).as_dict()["reward"]["mean"] == 0.5
 
 
 def test_nothing_but_rewards_is_enough_for_texts(tmp_path):
@@ -302,7 +302,7 @@ def test_a_run_that_has_chosen_its_penalty_is_judged_by_it(tmp_path):
     text = "".join(json.dumps(row) + "\n" for row in made)
     (tmp_path / "run" / "logs" / "completions.jsonl").write_text(text, encoding="utf-8")
     auto = config(tmp_path, {"name": "first"}, rewards={"invalid_penalty": "auto"})
-    assert analyze_rewards(auto, run=tmp_path / "run").as_dict()["penalty"]["current"] is None
+    assert analyze_rewards(auto, run=tmp_path / "run", keep=False).as_dict()["penalty"]["current"] is None
     (tmp_path / "run" / "run.json").write_text('{"penalty": {"value": -1.5}}', encoding="utf-8")
-    found = analyze_rewards(auto, run=tmp_path / "run").as_dict()
+    found = analyze_rewards(auto, run=tmp_path / "run", keep=False).as_dict()
     assert (found["penalty"]["current"], found["source"]["kind"]) == (-1.5, "run")
