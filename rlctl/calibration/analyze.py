@@ -28,10 +28,12 @@ from rlctl.calibration.table import Floats
 from rlctl.config.config import Config
 from rlctl.config.data import Source
 from rlctl.config.load import load_config
+from rlctl.data.completions import name_of_completion
 from rlctl.data.peek import is_local, peek
-from rlctl.errors import RewardError, UsageError
+from rlctl.errors import DataError, RewardError, UsageError
 from rlctl.evaluation.audience import Audience
 from rlctl.models.tokenizer import lazy_tokenize
+from rlctl.registry import did_you_mean
 from rlctl.rewards.aggregate import Row
 from rlctl.rewards.batch import plain
 from rlctl.rewards.compose import Scorer
@@ -143,11 +145,13 @@ def load_for(
     rows: dict[str, Any] = {"train": {"path": SOMEWHERE}}
     if completions is not None:
         local = is_local(completions)
-        if local:
-            peek(Source(path=completions))
-        # A template from `completion` makes prompts of rows that have none; the analysis does not read it.
+        columns = (peek(Source(path=completions)).columns if local else None) or ("completion",)
+        if (name := name_of_completion(columns)) is None:
+            hint = did_you_mean("completion", columns) or f"the columns are {', '.join(columns)}"
+            raise DataError("has no column `completion`", where=completions, hint=hint)
+        # A template from it makes prompts of rows that have none; the analysis does not read these.
         file = os.path.abspath(completions) if local else completions
-        rows = {"train": {"path": file}, "prompt_template": "{completion}"}
+        rows = {"train": {"path": file}, "prompt_template": f"{{{name}}}"}
     otherwise = {
         "model": {"path": "builtin:tiny-math"},
         "data": rows,

@@ -149,8 +149,10 @@ class Figures:
         return parts.shares(self.table, scale=self.config.algorithm.scale_rewards)
 
     def _groups(self) -> dict[str, Any]:
-        shares = self.shares
+        shares, sizes = self.shares, self.table.group_sizes
         return {
+            "prompts": len(sizes),
+            "sizes": [int(sizes.min()), int(sizes.max())],
             **spread.describe_groups(self.table, right=self._right).as_dict(),
             "flattened_fraction": flattened_fraction(self.table.totals, self.table.groups),
             "validity_share": shares.validity.value,

@@ -6,6 +6,11 @@ from typing import Any
 from rlctl.calibration.finding import Document, Finding, Severity
 from rlctl.config.config import Config
 
+FAR = 1.0
+"""Standard deviations within prompts that a plain rule must be away from the advice to be worth a word."""
+FEW = 8
+"""Completions below which it is too early to say that a component is constant."""
+
 
 def outcomes(document: Document, config: Config) -> Iterator[Finding]:
     """What became of the completions."""
@@ -68,7 +73,7 @@ def spread(document: Document, config: Config) -> Iterator[Finding]:
             message = f"all {valid} valid completions have the same reward, {reward['mean']:g}"
             fix = "a reward that tells good completions from bad ones: partial credit, or harder prompts"
             yield Finding("error" if valid > 7 else "warning", "no_spread", message, 0.0, fix)
-    if not groups["count"]:
+    if groups["sizes"][1] < 2:
         yield Finding(
             "info",
             "no_groups",
@@ -76,7 +81,6 @@ def spread(document: Document, config: Config) -> Iterator[Finding]:
             0.0,
             "give several completions of each prompt, with the column `prompt`",
         )
-        return
     dead = groups["zero_std_fraction"]
     if dead is not None and dead >= 0.25:
         ways = groups["predicted"]
@@ -90,7 +94,8 @@ def spread(document: Document, config: Config) -> Iterator[Finding]:
             dead,
             "a larger algorithm.num_generations, partial credit, or prompts neither too easy nor too hard",
         )
-    if (flat := groups.get("flattened_fraction")) and flat >= 0.05:
+    noisy = document["noise"] and document["noise"]["noise"]["std"]  # which is told by itself
+    if (flat := groups["flattened_fraction"]) and flat >= 0.05 and not noisy:
         yield Finding(
             "warning",
             "flattened",
@@ -148,8 +153,8 @@ def penalty(document: Document, config: Config) -> Iterator[Finding]:
             float(document["valid"]),
             "--num-samples 500, or more completions in the file",
         )
-    ends, plain = found["ci95"], found["rule"]["value"]
-    if ends and plain is not None and not ends[0] <= plain <= ends[1]:
+    ends, plain, unit = found["ci95"], found["rule"]["value"], found["within_std"]
+    if ends and plain is not None and not ends[0] <= plain <= ends[1] and abs(plain - value) > FAR * unit:
         side = "deeper" if plain < ends[0] else "milder"
         yield Finding(
             "info",
@@ -159,7 +164,8 @@ def penalty(document: Document, config: Config) -> Iterator[Finding]:
             "GRPO divides by the spread within prompts, which is what the advice goes by",
         )
     thumb = found["thumb"]
-    if thumb and thumb["agrees"] is False:
+    away = min(abs(thumb[end] - value) for end in ("low", "high")) if thumb else 0.0
+    if thumb and thumb["agrees"] is False and away > FAR * unit:
         yield Finding(
             "info", "thumb_differs", f"rule of thumb: {thumb['says']}", thumb["high"], "go by the data"
         )
@@ -172,12 +178,14 @@ def components(document: Document, config: Config) -> Iterator[Finding]:
         name, one = part.name, document["components"][part.name]
         share = one["share_of_advantage_variance"]
         if one["constant"] and one["count"] > 1:
+            moved = one["weighted"]["mean"] or 0.0
+            again = f"; without it all rewards, and the penalty to use, are {-moved:+.3g}" if moved else ""
             yield Finding(
-                "warning",
+                "warning" if one["count"] >= FEW else "info",
                 "constant_component",
                 f"{name} is {one['mean']:g} for all {one['count']} completions: it teaches nothing",
                 one["mean"],
-                f"drop rewards.components {name!r}, or mend it",
+                f"mend {name}, or drop it and analyse again{again}",
             )
             continue
         if share is not None and share < 0.02 and len(weighted) > 1:
@@ -251,5 +259,5 @@ def _length(length: Mapping[str, Any], config: Config) -> Iterator[Finding]:
         "length_driven",
         f"{message} (n = {length['n']})",
         within,
-        "a part of type length, or a reward that does not grow with length",
+        f"see that {which} is meant; else bound it (a transform), or a part of type length against it",
     )

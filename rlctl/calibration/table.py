@@ -58,11 +58,18 @@ class Table:
 
     @property
     def group_size(self) -> int:
-        """The commonest number of completions of a prompt; the greater of two that are as common."""
+        """The commonest number of completions of a prompt that has two or more, the greater of equals."""
         if not len(self):
             return 0
-        sizes = np.bincount(np.unique(self.groups, return_counts=True)[1])
-        return int(len(sizes) - 1 - np.argmax(sizes[::-1]))
+        sizes = self.group_sizes
+        counts = np.bincount(sizes[sizes > 1]) if np.any(sizes > 1) else np.array([0, 1])
+        return int(len(counts) - 1 - np.argmax(counts[::-1]))
+
+    @property
+    def group_sizes(self) -> Integers:
+        """Completions of each prompt."""
+        sizes: Integers = np.unique(self.groups, return_counts=True)[1]
+        return sizes
 
     def with_penalty(self, penalty: float) -> "Table":
         """The same with another total of invalid completions."""

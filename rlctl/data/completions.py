@@ -28,8 +28,18 @@ OURS = (
 """Columns that are not passed on to the rewards as such."""
 
 
+NAMES = ("completion", "response", "output", "generation", "generated_text", "model_output")
+"""What completions are called, here and by others."""
+
+
+def name_of_completion(columns: Iterable[str]) -> str | None:
+    """The column with the completions: `completion`, else the only one with another tool's name for it."""
+    known = [name for name in NAMES if name in set(columns)]
+    return known[0] if known[:1] == ["completion"] or len(known) == 1 else None
+
+
 def completion_rows(path: str, mapping: Mapping[str, str]) -> Iterator[tuple[str, Row]]:
-    """Every row of a file with completions, and where it stands.
+    """Every row of a file with completions, and where it stands; other tools' names for them will do.
 
     Args:
         path: A data file, a saved dataset, or a Hub id: whatever `data.train` takes.
@@ -41,6 +51,8 @@ def completion_rows(path: str, mapping: Mapping[str, str]) -> Iterator[tuple[str
     table = path.removesuffix(".gz").endswith((".csv", ".tsv"))
     for line, found in enumerate(_rows(path), start=1):
         row = _renamed(found, mapping)
+        if "completion" not in row and (name := name_of_completion(row)):
+            row["completion"] = row.pop(name)
         if table and row.get("completion", "") is None:
             row["completion"] = ""  # an empty cell
         where = f"{path}: row {line}"
@@ -76,7 +88,7 @@ def token_ids(row: Mapping[str, Any], where: str) -> list[int] | None:
 
 def _renamed(row: Row, mapping: Mapping[str, str]) -> Row:
     if not mapping:
-        return row
+        return dict(row)
     renamed = {name: row[column] for name, column in mapping.items() if column in row}
     return {**{name: value for name, value in row.items() if name not in mapping.values()}, **renamed}
 

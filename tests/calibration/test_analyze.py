@@ -306,3 +306,36 @@ def test_a_run_that_has_chosen_its_penalty_is_judged_by_it(tmp_path):
     (tmp_path / "run" / "run.json").write_text('{"penalty": {"value": -1.5}}', encoding="utf-8")
     found = analyze_rewards(auto, run=tmp_path / "run", keep=False).as_dict()
     assert (found["penalty"]["current"], found["source"]["kind"]) == (-1.5, "run")
+
+
+def test_the_names_of_other_tools_for_a_completion(tmp_path):
+    yaml = tmp_path / "rewards.yaml"
+    yaml.write_text(f"run: {{output_dir: {tmp_path}}}\nrewards: {{components: [{{type: exact_match}}]}}\n")
+    file = tmp_path / "mine.jsonl"
+    file.write_text('{"response": "7", "answer": "7"}\n', encoding="utf-8")
+    assert analyze_rewards(yaml, completions=str(file), keep=False).as_dict()["reward"]["mean"] == 1.0
+    file.write_text('{"response": "7", "output": "8", "answer": "7"}\n', encoding="utf-8")  # which one?
+    with pytest.raises(DataError, match=r"has no column `completion`") as error:
+        analyze_rewards(yaml, completions=str(file), keep=False)
+    assert error.value.hint == "the columns are response, output, answer"
+
+
+def test_uneven_groups(tmp_path):
+    found = analyse(tmp_path, rows([[0.0], [1.0], [2.0], [0.0, 1.0, 2.0], [0.0, 1.0, 3.0], [1.0, 2.0]]))
+    groups = found["groups"]
+    assert (groups["prompts"], groups["count"], groups["size"], groups["sizes"]) == (6, 3, 3, [1, 3])
+
+
+def test_nothing_valid_is_not_taken_for_no_groups(tmp_path):
+    for value in ("invalid", "nan"):
+        assert "no_groups" not in codes(analyse(tmp_path, rows([[value] * 4] * 3)))
+
+
+def test_a_constant_component_moves_the_penalty_when_it_goes(tmp_path):
+    parts = {"name": "first"}, {"name": "second", "weight": 2.0}
+    found = analyse(tmp_path, rows(np.eye(4).tolist() * 4, [[1.0] * 4] * 16), *parts)
+    [finding] = [one for one in found["findings"] if one["code"] == "constant_component"]
+    assert finding["fix"].endswith("without it all rewards, and the penalty to use, are -2")
+    alone = analyse(tmp_path, rows(np.eye(4).tolist() * 4))
+    moved = found["penalty"]["recommended"] - alone["penalty"]["recommended"]
+    assert moved == pytest.approx(2.0)
