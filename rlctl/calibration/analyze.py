@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from rlctl.calibration import collect
-from rlctl.calibration.collect import Completions
+from rlctl.calibration.collect import Completions, log_of
 from rlctl.calibration.exploits import run_probes
 from rlctl.calibration.figures import Figures
 from rlctl.calibration.findings import find
@@ -39,6 +39,7 @@ from rlctl.rewards.batch import plain
 from rlctl.rewards.compose import Scorer
 from rlctl.rewards.selftest import require, run_tests
 from rlctl.training.penalty import recorded, with_penalty
+from rlctl.training.provenance import content_hashes
 from rlctl.training.resume import read_record
 
 NUM_SAMPLES = 100
@@ -105,7 +106,8 @@ def analyze_rewards(
             return _of_texts(config, scorer, texts, row)
         inputs = {
             "completions": completions,
-            "run": None if run is None else str(run),
+            "run": None if run is None else str(Path(run).absolute()),
+            "content": _content(completions, run),
             "num_samples": num_samples,
         }
         of_run = None if run is None else Path(run)
@@ -115,6 +117,13 @@ def analyze_rewards(
         analysis = Analysis(document, samples, folder, request)
         analysis.write()
         return analysis
+
+
+def _content(completions: str | None, run: str | Path | None) -> dict[str, str]:
+    """Hashes of the completions that are scored, where they are a file here."""
+    if completions is not None:
+        return content_hashes(completions) if is_local(completions) else {}
+    return {} if run is None else content_hashes(str(log_of(Path(run))))
 
 
 def _as_the_run(config: Config, run: Path) -> Config:
@@ -210,9 +219,13 @@ def _first_row(config: Config) -> dict[str, Any]:
 
 
 def _same(empty: Sequence[Row], nonsense: Sequence[Row], totals: Floats) -> bool:
-    """Whether all texts score alike: nothing is scored, but a column is read."""
+    """Whether all texts score alike, row by row: a column is read, and not they.
+
+    Where all rows score alike too, as when every completion is wrong, that cannot be told.
+    """
     texts = np.array([[np.nan if row.total is None else row.total for row in of] for of in (empty, nonsense)])
-    return bool(len(totals) and np.all((texts == totals) | (np.isnan(texts) & np.isnan(totals))))
+    differ = len(np.unique(totals)) > 1
+    return bool(differ and np.all((texts == totals) | (np.isnan(texts) & np.isnan(totals))))
 
 
 class _Work:
@@ -259,11 +272,8 @@ class _Work:
         """The first completions, scored again, in the same batches and in others."""
         seconds = sum(scores.seconds.values()) / len(scores.rows)
         affordable = int(MOST_SECONDS / (3 * seconds)) if seconds else SCORED_AGAIN
-        last, wanted = 0, min(SCORED_AGAIN, max(affordable, self.config.algorithm.num_generations))
-        for places, _ in self.completions.batches(min(self.batch_size, wanted)):
-            last = places.stop
-            if last >= wanted:
-                break
+        wanted = min(SCORED_AGAIN, max(affordable, self.config.algorithm.num_generations))
+        last = min(len(scores.rows), wanted)
         if last < 2:
             return None
         advance = self.audience.counter("scoring again", 3 * last)

@@ -3,6 +3,7 @@
 What cannot work is said before anything is sampled.
 """
 
+import math
 import os
 from collections.abc import Sequence
 from pathlib import Path
@@ -77,6 +78,7 @@ def apply_penalty(config_file: Path, value: float, overrides: Sequence[str] = ()
             f"`rewards.invalid_penalty` takes {-LARGEST_PENALTY:g} to {LARGEST_PENALTY:g}, not {value:g}"
         )
         raise DataError(message, where=str(config_file), hint="Make the rewards smaller by their weights.")
+    value = rounded_down(value)
     target = config_file.resolve()
     before = _text(target)
     after = replace_value(before, PATH, value, str(config_file))
@@ -92,6 +94,15 @@ def apply_penalty(config_file: Path, value: float, overrides: Sequence[str] = ()
     wins = any(read_override(text).path == PATH for text in overrides)
     note = "; where --set rewards.invalid_penalty is given, it still wins" if wins else ""
     return f"{place}: {_former(old.data)} → {shortest(value)}{note}"
+
+
+def rounded_down(value: float) -> float:
+    """To six significant digits, never above the value: above it the advice would call itself too mild."""
+    near = float(shortest(value))
+    if near <= value:
+        return near
+    step = 10.0 ** (math.floor(math.log10(abs(value))) - 5)
+    return float(shortest(near - step))
 
 
 def _text(file: Path) -> str:

@@ -4,7 +4,7 @@ import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
-from itertools import accumulate, pairwise
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -57,13 +57,20 @@ class Completions:
         return [name for name in dict.fromkeys(name for row in self.rows for name in row) if name != "prompt"]
 
     def batches(self, size: int) -> Iterator[tuple[range, list[int]]]:
-        """Places of whole groups, about `size` completions at a time, and the sizes of these groups."""
-        ends = [0, *accumulate(self.sizes)]
-        first = 0
-        for last in range(1, len(ends)):
-            if ends[last] - ends[first] >= size or last == len(ends) - 1:
-                yield range(ends[first], ends[last]), self.sizes[first:last]
-                first = last
+        """Places of whole groups, about `size` completions at a time, and the sizes of these groups.
+
+        A group that is larger than a batch, as where all completions are of one prompt, is cut: training
+        would score it in parts too.
+        """
+        first, sizes = 0, list[int]()
+        for whole in self.sizes:
+            for part in [size] * (whole // size) + [whole % size] if whole > size else [whole]:
+                sizes += [part] if part else []
+                if sum(sizes) >= size:
+                    yield range(first, first + sum(sizes)), sizes
+                    first, sizes = first + sum(sizes), []
+        if sizes:
+            yield range(first, first + sum(sizes)), sizes
 
     def batch(self, places: Sequence[int]) -> Batch:
         """Some of the completions, as rewards get them."""
@@ -109,10 +116,7 @@ def from_run(run: Path, *, limit: int | None = None) -> Completions:
     Raises:
         CheckpointError: There is no such run, or it has logged no completion of training.
     """
-    file = next((file for name in LOGS if (file := run / "logs" / name).is_file()), None)
-    if file is None:
-        hint = "name the folder of a run that has taken a step"
-        raise CheckpointError("has no logs/completions.jsonl", where=str(run), hint=hint)
+    file = log_of(run)
     rows = [(where, row) for where, row in completion_rows(str(file), {}) if row.get("split") != "eval"]
     if not rows:
         raise CheckpointError("has logged no completion of training yet", where=str(run))
@@ -122,6 +126,19 @@ def from_run(run: Path, *, limit: int | None = None) -> Completions:
     if steps:
         source |= {"first_step": min(steps), "last_step": max(steps)}
     return _grouped(rows, source)
+
+
+def log_of(run: Path) -> Path:
+    """The file with the completions of a run.
+
+    Raises:
+        CheckpointError: There is no such run, or it has logged none.
+    """
+    file = next((file for name in LOGS if (file := run / "logs" / name).is_file()), None)
+    if file is None:
+        hint = "name the folder of a run that has taken a step"
+        raise CheckpointError("has no logs/completions.jsonl", where=str(run), hint=hint)
+    return file
 
 
 LOGS = ("completions.jsonl", "completions.jsonl.gz")
@@ -175,7 +192,7 @@ def _grouped(rows: Iterable[tuple[str, Row]], source: dict[str, Any]) -> Complet
     groups: dict[Any, _Group] = {}
     for number, (where, row) in enumerate(rows):
         kept = prompt_of(row)
-        group = groups.setdefault(_key(row, kept) if "prompt" in row else number, _Group())
+        group = groups.setdefault(number if row.get("prompt") is None else _key(row, kept), _Group())
         group.rows.append(kept)
         group.texts.append(row["completion"])
         group.ids.append(token_ids(row, where))

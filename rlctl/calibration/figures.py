@@ -8,13 +8,14 @@ from typing import Any
 import numpy as np
 
 from rlctl.calibration import parts, spread, summary
+from rlctl.calibration.answers import right_answer
 from rlctl.calibration.collect import Completions
 from rlctl.calibration.correlation import correlations, with_length
 from rlctl.calibration.outliers import flattened_fraction
 from rlctl.calibration.penalty import Advice, advise
 from rlctl.calibration.scoring import Scores
 from rlctl.calibration.simulation import simulate
-from rlctl.calibration.table import Floats, Table
+from rlctl.calibration.table import Floats, Mask, Table
 from rlctl.calibration.uncertainty import mean_and_std
 from rlctl.config.component import Component
 from rlctl.config.config import Config
@@ -23,6 +24,8 @@ from rlctl.rewards.aggregate import outcome_of
 from rlctl.rewards.outcome import Failed, Invalid
 from rlctl.rewards.statistics import OUTCOMES
 
+FEW_ROWS = 20
+"""Rows that are looked at for a right answer."""
 MOST_REASONS = 8
 EXAMPLES = 2
 LONGEST_EXAMPLE = 160
@@ -180,6 +183,12 @@ class Figures:
         mean = float(table.lengths.mean()) if len(table) else None
         return {"unit": table.unit, "mean": mean, **link.as_dict(), "reward_given_right": self._given_right()}
 
+    @property
+    def _knows_right_answers(self) -> bool:
+        """Whether what decides of right and wrong compares with an answer of the data."""
+        judged = self.config.judged
+        return any(right_answer(judged, row) is not None for row in self.completions.rows[:FEW_ROWS])
+
     def _given_right(self) -> float | None:
         """The link within prompts among completions that are all right, or all wrong.
 
@@ -187,7 +196,7 @@ class Figures:
         but right and wrong is told apart; None where it is not known which are right.
         """
         table, right = self.table, self._right
-        if right is None:
+        if right is None or not self._knows_right_answers:
             return None
         codes = table.groups * 2 + np.nan_to_num(right, nan=0.0).astype(np.int64)
         order = np.argsort(codes, kind="stable")
@@ -233,23 +242,24 @@ class Figures:
         return {name: figures for name, figures in found.items() if figures}
 
     def _class_figures(self, values: Sequence[Any]) -> dict[str, dict[str, Any]]:
-        """Value → figures of the valid completions that have it; empty where these are no classes."""
+        """Value → figures of the completions that have it; empty where these are no classes.
+
+        A completion without a value is in no class, also where a class is named by no letters.
+        """
         words = [None if value is None else str(value) for value in values]
-        kinds = dict.fromkeys(word for word in words if word is not None)
+        kinds = list(dict.fromkeys(word for word in words if word is not None))
         if not 1 < len(kinds) <= MOST_CLASSES or any(isinstance(one, float | dict | list) for one in values):
             return {}
-        codes = np.array([word if word is not None else "" for word in words], dtype=object)
-        table, found = self._table, {}
-        for kind in kinds:
-            rows = codes == kind
-            chosen = rows & table.valid
-            estimate = mean_and_std(table.totals[chosen] * self.config.rewards.scale, table.groups[chosen])
-            figures = estimate.as_dict()
-            found[kind] = {
-                "n": int(rows.sum()),
-                "valid": int(chosen.sum()),
-                "mean": figures["mean"],
-                "std": figures["std"],
-                "ci95": figures["mean_ci95"],
-            }
-        return found
+        places = {None: -1, **{kind: place for place, kind in enumerate(kinds)}}
+        codes = np.fromiter((places[word] for word in words), np.int64, len(words))
+        return {kind: self._class(codes == place) for place, kind in enumerate(kinds)}
+
+    def _class(self, rows: Mask) -> dict[str, Any]:
+        """The rewards of the valid completions among some, as of `reward`."""
+        table = self._table
+        chosen = rows & table.valid
+        rewards = table.totals[chosen] * self.config.rewards.scale
+        estimate = mean_and_std(rewards, table.groups[chosen])
+        figures = {**estimate.as_dict(), **summary.describe(rewards)}
+        interval = figures.pop("mean_ci95")
+        return {**figures, "n": int(rows.sum()), "valid": int(chosen.sum()), "ci95": interval}

@@ -104,9 +104,17 @@ def _rows(path: str) -> Iterable[Row]:
         raise DataError(f"{path!r} names no data", where="--completions") from error
 
 
+def _is_text(value: Any) -> bool:
+    """Whether a value is text, or chat messages."""
+    return isinstance(value, str) or (isinstance(value, list) and all(isinstance(one, dict) for one in value))
+
+
 def _check(row: Mapping[str, Any], where: str) -> None:
-    """Raise DataError unless a row has a completion."""
-    if isinstance(row.get("completion"), str | list):
+    """Raise DataError unless a row has a completion, and a prompt that is one, if any."""
+    prompt = row.get("prompt")
+    if prompt is not None and not _is_text(prompt):
+        raise DataError(f"`prompt` is a {type(prompt).__name__}, not text or chat messages", where=where)
+    if _is_text(row.get("completion")):
         return
     if "completion" in row:
         kind = "null" if row["completion"] is None else f"a {type(row['completion']).__name__}"

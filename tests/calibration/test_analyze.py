@@ -243,6 +243,17 @@ def test_another_request_is_another_folder_and_nothing_is_overwritten(tmp_path):
         analyze_rewards(config(tmp_path, {"name": "first"}), 3, completions=file, output=tmp_path / "mine")
 
 
+def test_other_completions_in_the_same_file_are_another_request(tmp_path):
+    analyse(tmp_path, rows([[0.0, 1.0]] * 4), keep=True)
+    analyse(tmp_path, rows([[0.0, 2.0]] * 4), keep=True)
+    assert len(list((tmp_path / "outputs").iterdir())) == 2
+
+
+def test_one_group_of_all_is_scored_again_in_part(tmp_path):
+    found = analyse(tmp_path, rows([list(map(float, range(600)))]))
+    assert found["noise"]["n"] == 256
+
+
 def test_what_does_not_go_together(tmp_path):
     made = config(tmp_path, {"name": "first"})
     with pytest.raises(UsageError, match="three things"):

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from rlctl.calibration.apply import apply_penalty, require_applicable
+from rlctl.calibration.apply import apply_penalty, require_applicable, rounded_down
 from rlctl.errors import ConfigError, DataError, UsageError
 
 TEXT = "run: {seed: 1}\n\nrewards:\n  invalid_penalty: -2.0   # why\n  components: []\n"
@@ -22,9 +22,9 @@ def config(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 def test_the_value_is_written_and_what_changed_is_said(config: Path) -> None:
     require_applicable(config)
     assert config.read_text() == TEXT
-    said = apply_penalty(config, -1.8712345678)
-    assert said == "config.yaml:4: rewards.invalid_penalty: -2.0 → -1.87123"
-    assert config.read_text() == TEXT.replace("-2.0", "-1.87123")
+    said = apply_penalty(config, -1.8712445678)
+    assert said == "config.yaml:4: rewards.invalid_penalty: -2.0 → -1.87124"
+    assert config.read_text() == TEXT.replace("-2.0", "-1.87124")
     assert [path.name for path in config.resolve().parent.iterdir()] == ["config.yaml"]
 
 
@@ -111,3 +111,20 @@ def test_a_disk_that_takes_nothing_leaves_the_file(config: Path) -> None:
     with pytest.raises(DataError, match="cannot be written"):
         apply_penalty(config, -1.87)
     assert config.read_text() == TEXT
+
+
+@pytest.mark.parametrize(
+    ("value", "written"),
+    [
+        (-0.83630618, -0.836307),
+        (0.83630618, 0.836306),
+        (-2.0, -2.0),
+        (0.0, 0.0),
+        (-1e-7, -1e-7),
+        (1234567.0, 1234560.0),
+    ],
+)
+def test_a_value_is_never_rounded_up(value, written):
+    """Rounded up, the very penalty that was advised would be called too mild by the next analysis."""
+    assert rounded_down(value) == pytest.approx(written, rel=1e-12)
+    assert rounded_down(value) <= value

@@ -101,6 +101,23 @@ def test_batches_are_whole_groups(tmp_path):
     found = from_file(write(tmp_path / "a.jsonl", rows), {})
     assert list(found.batches(4)) == [(range(5), [3, 2]), (range(5, 9), [4])]
     assert list(found.batches(100)) == [(range(9), [3, 2, 4])]
+    # A group that is larger than a batch is cut.
+    assert list(found.batches(3)) == [(range(3), [3]), (range(3, 8), [2, 3]), (range(8, 9), [1])]
+
+
+def test_no_prompt_is_no_group(tmp_path):
+    file = write(tmp_path / "a.jsonl", [{"prompt": None, "completion": "x"}] * 2)
+    assert from_file(file, {}).sizes == [1, 1]
+
+
+@pytest.mark.parametrize(
+    "row", [{"prompt": 5}, {"prompt": ["x"]}, {"prompt": {"a": 1}}, {"completion": [5]}, {"completion": {}}]
+)
+def test_rows_that_are_neither_text_nor_messages(tmp_path, row):
+    file = write(tmp_path / "a.jsonl", [{"prompt": "a", "completion": "b"}, {"completion": "b", **row}])
+    with pytest.raises(DataError, match=r"text,? or chat messages") as error:
+        from_file(file, {})
+    assert "row 2" in str(error.value)
 
 
 def test_completions_of_a_policy():

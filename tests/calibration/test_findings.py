@@ -32,6 +32,29 @@ def test_a_reward_that_does_not_look_at_the_text_is_not_probed(tmp_path):
     assert one(found, "text_ignored")["severity"] == "info"
 
 
+def test_completions_that_are_all_wrong_do_not_hide_a_hole(tmp_path):
+    """All totals are 0, as those of an empty text: that does not mean that the text is not looked at."""
+    made = [
+        {"prompt": f"{i // 4}+1=", "completion": "no", "answer": f"a{i // 4}b", "first": 0} for i in range(64)
+    ]
+    code = (
+        "def score(completions, answer):\n    return [float(a in c) for c, a in zip(completions, answer)]\n"
+    )
+    (tmp_path / "anywhere.py").write_text(code, encoding="utf-8")
+    part = {"name": "anywhere", "function": f"{tmp_path / 'anywhere.py'}:score"}
+    found = analyse(tmp_path, made, part, data=_data(tmp_path))
+    assert "text_ignored" not in codes(found)
+    assert "exploit" in codes(found)
+
+
+def test_what_pays_for_length_is_not_excused_as_right(tmp_path):
+    made = [{"prompt": f"p{i // 4}", "completion": "x" * (i % 4), "first": 0.0} for i in range(80)]
+    code = "def long(completions):\n    return [float(len(text) > 1) for text in completions]\n"
+    (tmp_path / "long.py").write_text(code, encoding="utf-8")
+    found = analyse(tmp_path, made, {"name": "long", "function": f"{tmp_path / 'long.py'}:long"})
+    assert one(found, "length_driven")["severity"] == "warning"
+
+
 def test_a_mild_penalty_is_an_error_where_invalid_ones_beat_valid_ones(tmp_path):
     made = rows([[*group[:3], "invalid"] for group in HONEST])
     finding = one(analyse(tmp_path, made, rewards={"invalid_penalty": 0.0}), "penalty_too_mild")
