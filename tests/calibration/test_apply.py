@@ -22,7 +22,7 @@ def config(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 def test_the_value_is_written_and_what_changed_is_said(config: Path) -> None:
     require_applicable(config)
     assert config.read_text() == TEXT
-    said = apply_penalty(config, -1.8712445678)
+    said = apply_penalty(config, -1.8712345678)
     assert said == "config.yaml:4: rewards.invalid_penalty: -2.0 → -1.87124"
     assert config.read_text() == TEXT.replace("-2.0", "-1.87124")
     assert [path.name for path in config.resolve().parent.iterdir()] == ["config.yaml"]
