@@ -65,7 +65,10 @@ class Figures:
             "groups": self._groups(),
             "correlations": self._correlations(),
             "length": self._length(),
-            "penalty": self.advice.as_dict(),
+            "penalty": {
+                **self.advice.as_dict(),
+                "configured": self.config.rewards.model_dump(mode="json")["invalid_penalty"],
+            },
             "simulation": self._simulation(),
             "cost": self._cost(),
             "classes": self._classes(),
