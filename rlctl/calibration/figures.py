@@ -160,7 +160,9 @@ class Figures:
             "prompts": len(sizes),
             "sizes": [int(sizes.min()), int(sizes.max())],
             **spread.describe_groups(self.table, right=self._right).as_dict(),
-            "flattened_fraction": flattened_fraction(self.table.totals, self.table.groups),
+            "flattened_fraction": flattened_fraction(
+                self.table.totals, self.table.groups, scale=self.config.algorithm.scale_rewards
+            ),
             "validity_share": shares.validity.value,
             "interaction_share": shares.interaction.value,
         }

@@ -99,10 +99,11 @@ def spread(document: Document, config: Config) -> Iterator[Finding]:
         yield Finding(
             "warning",
             "flattened",
-            f"in {flat:.0%} of the groups one reward is so far off that of the others' differences less than "
-            "5 % is left in the advantage",
+            f"in {flat:.0%} of the groups some rewards are so far off that of the others' differences next "
+            "to nothing is left in the advantage",
             flat,
-            "bound the reward: a transform of type clip or sigmoid, a milder invalid_penalty",
+            "bound the reward: a transform of type clip or sigmoid, a milder invalid_penalty; nothing, where "
+            "the others' differences only break ties",
         )
     icc = groups["icc"]
     if icc is not None and icc > 0.9 and groups["within_std"]:
