@@ -7,8 +7,9 @@ from typing import Any, Literal
 import numpy as np
 
 from rlctl.calibration.spread import Ratio, Ties, by_group, deviations, pooled_std, ratio, ties
-from rlctl.calibration.summary import quantiles
+from rlctl.calibration.summary import Histogram, histogram, quantiles
 from rlctl.calibration.table import Floats, Integers, Mask, Table, group_means
+from rlctl.calibration.uncertainty import mean_and_std
 
 Scale = Literal["group", "batch", "none"]
 """What advantages are divided by: `algorithm.scale_rewards`."""
@@ -121,9 +122,11 @@ class PartFigures:
         mean: Mean raw score.
         std: Its standard deviation, n − 1.
         ci95: Interval of the mean over prompts.
+        std_ci95: That of the standard deviation.
         min: Least raw score.
         max: Greatest.
         quantiles: `p01` to `p99` of the raw scores.
+        histogram: How many have which raw score.
         weighted_mean: Mean of the part's share of the total.
         weighted_std: Its standard deviation.
         weighted_within_std: Its standard deviation within prompts, pooled.
@@ -137,9 +140,11 @@ class PartFigures:
     mean: float | None
     std: float | None
     ci95: list[float] | None
+    std_ci95: list[float] | None
     min: float | None
     max: float | None
     quantiles: dict[str, float] | None
+    histogram: Histogram
     weighted_mean: float | None
     weighted_std: float | None
     weighted_within_std: float | None
@@ -161,8 +166,9 @@ class PartFigures:
         return {
             **{
                 name: getattr(self, name)
-                for name in ("count", "mean", "std", "ci95", "min", "max", "quantiles")
+                for name in ("count", "mean", "std", "ci95", "std_ci95", "min", "max", "quantiles")
             },
+            "histogram": self.histogram.as_dict(),
             "bounds": bounds,
             "weighted": {
                 "mean": self.weighted_mean,
@@ -189,19 +195,21 @@ def describe_part(
         bounds: Lowest and highest raw score that there can be, where that is known.
     """
     raw, part = np.where(valid, raw, np.nan), np.where(valid, part, np.nan)
-    scores, weighted = raw[~np.isnan(raw)], part[~np.isnan(part)]
+    counted = ~np.isnan(raw)
+    scores, weighted = raw[counted], part[~np.isnan(part)]
     n = len(scores)
     low, high = (bounds if bounds is not None else (scores.min(), scores.max())) if n else (0.0, 0.0)
-    counts, sums = by_group(raw - scores.mean() if n else raw, groups)
-    mean = ratio(sums, counts)
+    estimate = mean_and_std(scores, groups[counted]).as_dict()
     return PartFigures(
         count=n,
         mean=_mean(scores),
         std=_std(scores),
-        ci95=[end + float(scores.mean()) for end in mean.ends] if mean.ends else None,
+        ci95=estimate["mean_ci95"],
+        std_ci95=estimate["std_ci95"],
         min=float(scores.min()) if n else None,
         max=float(scores.max()) if n else None,
         quantiles=quantiles(scores),
+        histogram=histogram(scores),
         weighted_mean=_mean(weighted),
         weighted_std=_std(weighted),
         weighted_within_std=pooled_std(part, groups),

@@ -30,6 +30,12 @@ def everybody(completions, answer):
     return [1.0] * len(completions)
 
 
+def lax_on_some(completions, answer, lax):
+    """1 where it is right, and on some rows whatever it is."""
+    found = zip(completions, answer, lax, strict=True)
+    return [float(any_will_do or text == right) for text, right, any_will_do in found]
+
+
 def unstripped(completions, answer):
     """Compares with all of `#### 72`."""
     return [float(text.strip() == right) for text, right in zip(completions, answer, strict=True)]

@@ -69,6 +69,14 @@ def test_a_verifier_that_gives_everybody_the_most_is_found_by_the_answers_of_oth
     assert one.mistaken[0]["reference"] != arithmetic()[0]["answer"]
 
 
+@pytest.mark.parametrize(("count", "problems"), [(2, []), (3, ["other"])])
+def test_a_tenth_of_the_answers_of_other_rows_may_be_at_the_top(count: int, problems: list[str]):
+    rows = [{**row, "lax": place < count} for place, row in enumerate(arithmetic(20))]
+    one = check(rewards(part("lax_on_some")), rows).components["lax_on_some"]
+    assert (one.other_n, one.below_top, one.other_at_top) == (20, 0, count / 20)
+    assert one.problems == problems
+
+
 def test_the_top_is_what_completions_were_given_where_no_bound_is_known():
     raw = {"unstripped": np.array([0.0, 1, np.nan])}
     one = check(rewards(part("unstripped")), marked(), raw=raw).components["unstripped"]

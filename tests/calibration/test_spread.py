@@ -170,6 +170,14 @@ def test_the_model_finds_the_most_likely_parameters():
     assert found.zero_std_fraction == pytest.approx(truth, rel=2e-3)
 
 
+def test_prompts_that_are_all_alike_do_not_make_it_certain():
+    # Thirty prompts with seven right of eight: their scores are the same, and yet the chance of 7/8 is known
+    # from 240 draws alone: √(7/8 · 1/8 / 240) = 0.0213. Two of these below, 0.832¹⁶ = 0.053; above, 0.224.
+    found = predict(np.tile([1] * 7 + [0], 30), np.repeat(np.arange(30), 8), [16])[16]
+    assert found.zero_std_fraction == pytest.approx((7 / 8) ** 16, rel=0.05)
+    assert found.ci95 == pytest.approx([0.053, 0.224], rel=0.15)
+
+
 def test_prompts_with_a_value_of_their_own_stay_without_spread():
     found = describe_groups(table(np.repeat(np.arange(50.0), 4), np.repeat(np.arange(50), 4)))
     assert found.zero_std_fraction == found.predicted[64].zero_std_fraction == 1.0

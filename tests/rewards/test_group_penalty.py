@@ -78,6 +78,19 @@ def test_scale_multiplies_it():
     assert totals([BAD, BAD], 2, scale=10.0) == [-20.0, -20.0]
 
 
+def test_what_counts_as_no_spread_is_scaled_too():
+    # 0 and 5e-4 differ by less than 1e-4 units of 10: the group takes the pooled spread of both groups.
+    small, s = 5e-4 / math.sqrt(2), math.sqrt((5e-4**2 / 2 + 200) / 2)
+    found = group_penalties([[0.0, 5e-4], [0.0, 20.0]], 2.0, unit=10.0)
+    assert found == pytest.approx([2.5e-4 - 2 * s, 10 - 2 * math.sqrt(200)], rel=1e-12)
+    # Alone, it has no other spread than the unit; in units of 1 its own is enough.
+    assert group_penalties([[0.0, 5e-4]], 2.0, unit=10.0) == pytest.approx([2.5e-4 - 20], rel=1e-12)
+    assert group_penalties([[0.0, 5e-4]], 2.0) == pytest.approx([2.5e-4 - 2 * small], rel=1e-12)
+    # 0 and 5e-5 are 0.05 units of 1e-3 apart.
+    own = 5e-5 / math.sqrt(2)
+    assert group_penalties([[0.0, 5e-5]], 2.0, unit=1e-3) == pytest.approx([2.5e-5 - 2 * own], rel=1e-12)
+
+
 def test_a_group_depends_on_the_others_only_where_it_must():
     own: list[Score] = [1.0, BAD, 2.0, 3.0]
     alone = totals(own, 4)

@@ -157,6 +157,20 @@ def test_eval_takes_the_value_of_the_run(auto: tuple[Path, Config], tiny_model_f
     assert caught.value.problems[0].path == ("rewards", "invalid_penalty")
 
 
+def test_the_value_of_the_own_run_comes_first(tmp_path: Path, tiny_model_folder: Path) -> None:
+    config = config_of(tmp_path, tiny_model_folder, "own")
+    own, first, second = tmp_path / "runs" / "own", tmp_path / "first", tmp_path / "second"
+    for run, penalty in ((own, None), (first, {"value": -2.0}), (second, {"value": -3.0})):
+        run.mkdir(parents=True)
+        (run / "run.json").write_text(json.dumps({"penalty": penalty}))
+    assert settled(config, [tmp_path, second, first]).rewards.invalid_penalty == -3.0
+    assert settled(config, [first, second]).rewards.invalid_penalty == -2.0
+    (own / "run.json").write_text('{"penalty": {"value": -1.0}}')
+    said: list[str] = []
+    assert settled(config, [first, second, own], said.append).rewards.invalid_penalty == -1.0
+    assert said == ["invalid penalty: -1, as the run own has chosen it"]
+
+
 def test_an_evaluation_with_rewards_of_its_own_needs_no_value(
     tmp_path: Path, tiny_model_folder: Path
 ) -> None:
