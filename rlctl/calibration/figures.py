@@ -255,8 +255,8 @@ class Figures:
         kinds = list(dict.fromkeys(word for word in words if word is not None))
         if not 1 < len(kinds) <= MOST_CLASSES or any(isinstance(one, float | dict | list) for one in values):
             return {}
-        places = {None: -1, **{kind: place for place, kind in enumerate(kinds)}}
-        codes = np.fromiter((places[word] for word in words), np.int64, len(words))
+        places = {kind: place for place, kind in enumerate(kinds)}
+        codes = np.fromiter((-1 if word is None else places[word] for word in words), np.int64, len(words))
         return {kind: self._class(codes == place) for place, kind in enumerate(kinds)}
 
     def _class(self, rows: Mask) -> dict[str, Any]:
