@@ -9,7 +9,8 @@ from rlctl.reports.figures import number, percent, share_with_interval
 
 Document = Mapping[str, Any]
 
-WIDTH, HEIGHT = 700, 190
+WIDTH, NARROW, HEIGHT = 700, 290, 190
+"""Pixels of a chart, and its width on a telephone, where a smaller picture of it would not be read."""
 SMALL = {"width": 220, "height": 140}
 """Pixels of one of several charts side by side."""
 CLOSE = {"left": 2, "right": 8, "top": 4, "bottom": 2}
@@ -28,7 +29,12 @@ MEASURES = {
 
 
 def distribution(
-    histogram: Document, marks: Sequence[Document], *, middle: Sequence[float] | None, invalid: int
+    histogram: Document,
+    marks: Sequence[Document],
+    *,
+    middle: Sequence[float] | None,
+    invalid: int,
+    width: float = WIDTH,
 ) -> Spec:
     """A histogram of the valid rewards, with rules where the mean and the penalties are.
 
@@ -37,6 +43,7 @@ def distribution(
         marks: `name` (of `MARKS`), `value` and `ci95`, which may be None.
         middle: Where the middle nine tenths of the rewards lie.
         invalid: Invalid completions, shown at the present penalty.
+        width: Pixels between its ends.
     """
     drawn = bars(histogram)
     shown = within_reach(marks, drawn)
@@ -60,7 +67,7 @@ def distribution(
         if one["name"] == "recommended" and one.get("ci95")
     ]
     if histogram.get("values"):
-        size = _width([one["value"] for one in drawn] + now * bool(invalid), domain)
+        size = _width([one["value"] for one in drawn] + now * bool(invalid), domain, width)
         bar = {"type": "bar", "size": size, "color": "var(--blue)"}
         layers.append(
             {
@@ -80,7 +87,7 @@ def distribution(
         encoding = {"x": {**x, "field": "value"}, "y": y, **describe}
         layers.append({"data": {"values": of}, "mark": bar, "encoding": encoding})
     layers += [_rule(one, x) for one in shown]
-    return framed({"height": HEIGHT, "width": WIDTH, "layer": layers}, padding={**CLOSE, "right": 20})
+    return framed({"height": HEIGHT, "width": width, "layer": layers}, padding={**CLOSE, "right": 20})
 
 
 def within_reach(marks: Sequence[Document], bars: Sequence[Document]) -> list[Document]:
@@ -118,13 +125,13 @@ def bars(histogram: Document) -> list[dict[str, Any]]:
     return found
 
 
-def _width(values: Sequence[float], domain: Sequence[float]) -> float:
+def _width(values: Sequence[float], domain: Sequence[float], width: float) -> float:
     """Pixels of a bar that stands for one value: none touches the next."""
     rising = sorted(values)
     gaps = [after - before for before, after in pairwise(rising) if after > before]
     if not gaps:
         return WIDEST_BAR
-    return max(2.0, min(WIDEST_BAR, 0.85 * WIDTH * min(gaps) / (domain[1] - domain[0])))
+    return max(2.0, min(WIDEST_BAR, 0.85 * width * min(gaps) / (domain[1] - domain[0])))
 
 
 def _band(ends: Sequence[float], colour: str, opacity: float, x: Spec) -> Spec:

@@ -4,7 +4,8 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from rlctl.calibration import charts
-from rlctl.calibration.wording import command, headline, notes, origin, outcomes
+from rlctl.calibration.penalty_wording import left, meaning, present, sureness
+from rlctl.calibration.wording import command, grouping, headline, notes, origin, outcomes
 from rlctl.reports import figures
 from rlctl.reports.svg import svg
 from rlctl.reports.templates import template
@@ -16,7 +17,15 @@ DEEPEST, HIGHEST = 12.0, -5.0
 MOST_IN_MATRIX = 10
 """Components whose correlations are shown as a matrix; of more, the strongest pairs are listed."""
 MOST_PAIRS = 15
+THIN = 2.0
+"""Per cent of the width of a small histogram that a single value takes."""
 SCALES = ("group", "batch", "none")
+CONTROLS = {
+    **{code: 0x2400 + code for code in range(32) if chr(code) not in "\t\n"},
+    **{code: f"\\x{code:x}" for code in range(0x80, 0xA0)},
+    0x7F: 0x2421,
+}
+"""Control characters → what shows them: completions hold whatever a model writes."""
 
 
 def page(document: Document, *, title: str, config_text: str) -> str:
@@ -37,16 +46,21 @@ def page(document: Document, *, title: str, config_text: str) -> str:
         "seconds": figures.seconds,
         "notes": notes,
         "width": bar_width,
+        "bars_in_percent": bars_in_percent,
     }
-    return template("rlctl.calibration", "page.html.j2", filters, lenient=True).render(
+    written = template("rlctl.calibration", "page.html.j2", filters, lenient=True).render(
         document=document,
         title=title,
         config_text=config_text,
         said=said,
         gravity=gravity,
         origin=origin(document.get("source") or {}),
+        grouping=grouping(document),
         outcomes=outcomes(document),
         present=present(document),
+        meaning=meaning(document),
+        left=left(document.get("penalty") or {}),
+        sureness=sureness(document.get("penalty") or {}),
         distribution=distribution(document),
         simulation=Simulation.of(document),
         dead=dead_groups(document),
@@ -55,6 +69,7 @@ def page(document: Document, *, title: str, config_text: str) -> str:
         command=command(request),
         scale=_scale(document),
     )
+    return written.translate(CONTROLS)
 
 
 def bar_width(share: float | None) -> str:
@@ -66,15 +81,25 @@ def bar_width(share: float | None) -> str:
     return f"{min(100.0, 100 * abs(share or 0.0)):.1f}%"
 
 
-def present(document: Document) -> str:
-    """The penalty that is configured, as the YAML has it; `unknown` where the document does not say."""
-    current = (document.get("penalty") or {}).get("current")
-    if current is not None:
-        return f"{current:g}" if abs(current) < 1000 else figures.number(current)
-    configured = ((document.get("request") or {}).get("rewards") or {}).get("invalid_penalty")
-    if isinstance(configured, Mapping):
-        return ", ".join(f"{name}: {value}" for name, value in configured.items())
-    return "unknown" if configured is None else str(configured)
+def bars_in_percent(histogram: Document) -> list[dict[str, Any]]:
+    """The bars of a histogram as `left, width, height`, 0 to 100, and `says`.
+
+    Args:
+        histogram: `edges, counts, values`, one count at least.
+    """
+    drawn = charts.bars(histogram)
+    low, most = drawn[0]["low"], max(one["count"] for one in drawn)
+    thin = THIN if histogram.get("values") else 0.0
+    room = (drawn[-1]["high"] - low) / (100.0 - thin) or 1.0
+    return [
+        {
+            "left": round((one["low"] - low) / room, 2),
+            "width": round((one["high"] - one["low"]) / room, 2) or thin,
+            "height": round(100 * one["count"] / most, 1),
+            "says": one["says"],
+        }
+        for one in drawn
+    ]
 
 
 def distribution(document: Document) -> dict[str, Any] | None:
@@ -100,10 +125,16 @@ def distribution(document: Document) -> dict[str, Any] | None:
     middle = [quantiles["p05"], quantiles["p95"]] if {"p05", "p95"} <= quantiles.keys() else None
     drawn = charts.bars(histogram)
     shown = charts.within_reach(marks, drawn)
-    spec = charts.distribution(histogram, marks, middle=middle, invalid=document.get("invalid") or 0)
+    invalid = document.get("invalid") or 0
+    wide, narrow = (
+        charts.distribution(histogram, marks, middle=middle, invalid=invalid, width=width)
+        for width in (charts.WIDTH, charts.NARROW)
+    )
     described = ", ".join(f"{one['name']} {figures.number(one['value'])}" for one in marks)
+    title = f"Histogram of {sum(histogram['counts']):,} rewards; {described}"
     return {
-        "picture": _picture(spec, f"Histogram of {sum(histogram['counts']):,} rewards; {described}"),
+        "wide": _picture(wide, title),
+        "narrow": _picture(narrow, title),
         "marks": marks,
         "beyond": [one for one in marks if one not in shown],
         "middle": middle,

@@ -109,6 +109,8 @@ class Advice:
         high: Upper end.
         within_std: s, the unit of depth.
         depth: (mean − current)/s.
+        group_size: Completions of a group that the spread left is that of.
+        invalid_share: Share of them that is invalid: that of all completions, and one at least.
         spread_left: Spread that the present penalty leaves among valid completions; 1 is all.
         recommended_depth: (mean − recommended)/s.
         recommended_spread_left: Spread that the recommended penalty leaves.
@@ -129,6 +131,8 @@ class Advice:
     high: float | None = None
     within_std: float | None = None
     depth: float | None = None
+    group_size: int | None = None
+    invalid_share: float | None = None
     spread_left: float | None = None
     recommended_depth: float | None = None
     recommended_spread_left: float | None = None
@@ -164,7 +168,8 @@ def advise(
     of = _spread_out(valid_totals, valid_groups)
     if of is None:
         return _without_spread(valid_totals, current, inverted, worst)
-    share = max(invalid / (invalid + count), 1 / max(group_size, 2))
+    size = max(group_size, 2)
+    share = max(invalid / (invalid + count), 1 / size)
     value = _lowered(of)
     low, high = penalty_interval(of, DEPTH, TAIL, MARGIN) or (None, None)
     depth = None if current is None else (of.mean - current) / of.unit
@@ -181,6 +186,8 @@ def advise(
         high=high,
         within_std=of.unit,
         depth=depth,
+        group_size=size,
+        invalid_share=share,
         spread_left=left,
         recommended_depth=own_depth,
         recommended_spread_left=own_left,

@@ -47,11 +47,11 @@ def thumb(valid_totals: Floats, low: float | None, high: float | None) -> Thumb 
     """
     for (least, most), (harsh, mild) in RULES:
         if len(valid_totals) and least <= np.min(valid_totals) and np.max(valid_totals) <= most:
-            name = f"{mild:g} to {harsh:g} for rewards in [{least:g}, {most:g}]"
+            name = f"{harsh:g} to {mild:g} for rewards in [{least:g}, {most:g}]"
             if low is None or high is None:
                 return Thumb((least, most), harsh, mild, None, f"{name}; these rewards advise nothing")
             agrees = harsh <= high and low <= mild
             word = "agrees with" if agrees else "is harsher than" if mild < low else "is milder than"
-            span = f"{high:.3g}" if low == high else f"{high:.3g} to {low:.3g}"
+            span = f"{high:.3g}" if low == high else f"{low:.3g} to {high:.3g}"
             return Thumb((least, most), harsh, mild, agrees, f"{name} {word} what these rewards need, {span}")
     return None

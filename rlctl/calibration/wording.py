@@ -43,7 +43,35 @@ def headline(document: Document) -> tuple[str, str]:
         return "Nothing can be said of this reward: no completion was valid.", "doubtful"
     if warnings:
         return f"Look at this before you train: {several[0]}.", "doubtful"
-    return "Nothing found here speaks against training on this reward.", "good"
+    return f"{unproven(document).capitalize()}.", "good"
+
+
+def unproven(document: Document) -> str:
+    """What was tried where nothing was found, and that it proves nothing.
+
+    Args:
+        document: The analysis.
+    """
+    probes = len(document.get("probes") or [])
+    if not probes:
+        return "no check found a problem, but this reward could not be probed: that is no proof"
+    return f"no probe of {probes} got through and no check found a problem: that is no proof"
+
+
+def grouping(document: Document) -> str:
+    """How many prompts there are, and how many completions each has; empty where that is not known.
+
+    Args:
+        document: The analysis.
+    """
+    groups = document.get("groups") or {}
+    if not groups.get("prompts") or not groups.get("sizes"):
+        return f"{groups['count']:,} prompts × {groups['size']}" if groups.get("count") else ""
+    prompts, (least, most) = groups["prompts"], groups["sizes"]
+    if most < 2:
+        return "no two of one prompt" if prompts > 1 else ""
+    each = f" × {most}" if least == most else f", {least} to {most} completions each"
+    return f"{prompts:,} prompt{'s' * (prompts != 1)}{each}"
 
 
 def outcomes(document: Document) -> list[tuple[str, int, float]]:

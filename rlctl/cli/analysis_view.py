@@ -11,13 +11,14 @@ from rich.console import Console, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from rlctl.calibration.wording import notes, origin, outcomes
+from rlctl.calibration.wording import grouping, notes, origin, outcomes, unproven
 from rlctl.cli.checks_view import checks
 from rlctl.cli.drawing import bar, histogram
 from rlctl.cli.layout import columns, heading, indented, pairs
 from rlctl.cli.output import print_lines
 from rlctl.cli.penalty_view import penalty
 from rlctl.reports.figures import number, percent, share_with_interval, with_interval
+from rlctl.rewards.batch import text_of
 
 Document = Mapping[str, Any]
 
@@ -27,6 +28,8 @@ DRAWING = 60
 """Characters of a histogram."""
 MOST_REASONS = 4
 MOST_CLASSES = 8
+MOST_OF_VALUE = 80
+"""Characters of a prompt or column that are shown."""
 SEVERITIES = {"error": "bold red", "warning": "bold yellow", "info": "bold blue"}
 
 
@@ -52,7 +55,7 @@ def show(document: Document, screen: Console, *, folder: str | None = None) -> N
 def _print(document: Document, screen: Console) -> None:
     """Section after section, an empty line between them."""
     if "texts" in document:
-        parts = [_text(one) for one in document["texts"]]
+        parts = [_row_of(document), *(_text(one) for one in document["texts"])]
     else:
         parts = [list(section(document)) for section in SECTIONS]
     for i, part in enumerate(part for part in parts if part):
@@ -64,9 +67,9 @@ def _print(document: Document, screen: Console) -> None:
 
 def _counts(document: Document) -> Iterator[RenderableType]:
     """What was scored, and what came of it."""
-    n, groups = document["num_samples"], document.get("groups") or {}
-    several = f": {groups['count']:,} prompts × {groups['size']}" if groups.get("count") else ""
-    yield heading(f"{n:,} completion{'s' * (n != 1)} {origin(document.get('source') or {})}{several}")
+    n, several = document["num_samples"], grouping(document)
+    where = origin(document.get("source") or {})
+    yield heading(f"{n:,} completion{'s' * (n != 1)} {where}{': ' if several else ''}{several}")
     shown = [f"{word} {count:,} ({percent(share)})" for word, count, share in outcomes(document)]
     cut = (document.get("source") or {}).get("truncated")
     yield Text("  " + " · ".join(shown + ([f"cut at their greatest length {cut:,}"] if cut else [])))
@@ -142,7 +145,9 @@ def _groups(document: Document) -> Iterator[RenderableType]:
     groups = document.get("groups") or {}
     if not groups.get("count"):
         return
-    yield heading("Groups", f" ({groups['count']:,} of {groups['size']} completions)")
+    least, most = groups.get("sizes") or (groups["size"], groups["size"])
+    each = f"of {most} completions" if least == most else "with two scored completions or more"
+    yield heading("Groups", f" ({groups['count']:,} {each})")
     within, between = number(groups.get("within_std")), number(groups.get("between_std"))
     icc = groups.get("icc")
     among = "" if icc is None else f" ({percent(icc)} of the variance lies between prompts)"
@@ -176,7 +181,7 @@ def _classes(document: Document) -> Iterator[RenderableType]:
 def _findings(document: Document) -> Iterator[RenderableType]:
     """What a person should know, the gravest first, and what to do."""
     findings = document.get("findings") or []
-    yield heading("Findings", "" if findings else "  none: nothing speaks against training on this reward")
+    yield heading("Findings", "" if findings else f"  none: {unproven(document)}")
     table = Table.grid(padding=(0, 2, 0, 0))
     table.add_column(no_wrap=True)
     table.add_column(overflow="fold")
@@ -188,6 +193,24 @@ def _findings(document: Document) -> Iterator[RenderableType]:
             table.add_row("", Text(f"→ {one['fix']}"))
     if findings:
         yield table
+
+
+def _row_of(document: Document) -> list[RenderableType]:
+    """The prompt and the columns that the texts of `--text` were scored with."""
+    columns = dict((document.get("source") or {}).get("columns") or {})
+    prompt = columns.pop("prompt", None)
+    what = [] if prompt is None else [f"as an answer to the prompt {_shortened(text_of(prompt))}"]
+    values = ", ".join(f"{name}: {_shortened(value)}" for name, value in columns.items())
+    if values:
+        what.append(f"({values})" if what else f"with {values}")
+    others = "" if prompt is None else ", the first of the data; --row takes other columns"
+    return [Text(f"scored {' '.join(what)}{others}")] if what else []
+
+
+def _shortened(value: Any) -> str:
+    """A value as a line can hold it."""
+    shown = repr(value)
+    return shown if len(shown) <= MOST_OF_VALUE else f"{shown[: MOST_OF_VALUE - 1]}…"
 
 
 def _text(one: Document) -> list[RenderableType]:

@@ -70,6 +70,7 @@ def _check(
     """Say what cannot go together, before anything is read."""
     if num_samples is not None and num_samples < 1:
         raise UsageError(f"{num_samples} samples", where="--num-samples", hint="Take 1 or more.")
+    _require_whole_run(of_run)
     sources = {"--completions": completions is not None, "--text": bool(texts), "--run": of_run is not None}
     named = [option for option, given in sources.items() if given]
     if len(named) > 1:
@@ -83,6 +84,14 @@ def _check(
     if apply and of_run is not None and path is None:
         hint = f"Name the YAML to change: rlctl analyze-rewards CONFIG --run {of_run} --apply"
         raise UsageError("the config.yaml of a run is its record", where="--apply", hint=hint)
+
+
+def _require_whole_run(of_run: str | None) -> None:
+    """Refuse `RUN@STEP`, which names a checkpoint elsewhere."""
+    run, at, step = (of_run or "").rpartition("@")
+    if at and not Path(f"{run}@{step}").is_dir() and Path(run).is_dir():
+        hint = f"Take the run, all its steps: --run {run}; --num-samples N takes its last N completions."
+        raise UsageError(f"{run}@{step} is one step of a run", where="--run", hint=hint)
 
 
 def _columns(text: str) -> dict[str, Any]:

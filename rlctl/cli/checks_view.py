@@ -59,10 +59,14 @@ def _probes(probes: list[Any]) -> Iterator[tuple[str, str | Text]]:
 def _gold(gold: Document) -> Iterator[tuple[str, str]]:
     label = "references"
     for name, one in (gold.get("components") or {}).items():
-        other = number(one.get("other"))
-        low = one.get("below_top")
-        missed = f"; {percent(low)} of them not at the top" if low else ""
-        yield label, f"{name}: {number(one.get('reference'))}, that of another row {other}{missed}"
+        if one.get("n") == 0:
+            continue
+        right, low = one.get("reference"), one.get("below_top")
+        says = "no right answer gets a score" if right is None else f"right answers score {number(right)}"
+        says += f", {percent(low)} of them below the top" if low and right is not None else ""
+        if (other := one.get("other")) is not None:
+            says += f"; answers to other prompts {number(other)}"
+        yield label, f"{name}: {says}"
         label = ""
 
 

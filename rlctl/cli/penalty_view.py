@@ -6,6 +6,7 @@ from typing import Any
 from rich.console import RenderableType
 from rich.text import Text
 
+from rlctl.calibration.penalty_wording import left, meaning, present, sureness
 from rlctl.cli.layout import columns, heading, indented, pairs
 from rlctl.reports.figures import number, percent, with_interval
 
@@ -20,16 +21,15 @@ def penalty(document: Document) -> Iterator[RenderableType]:
     if not found:
         return
     yield heading("Penalty of invalid completions")
-    yield pairs(_advice(found))
+    yield pairs(_advice(document, found))
     yield from _simulation(document, found)
 
 
-def _advice(found: Document) -> Iterator[tuple[str, str | Text]]:
+def _advice(document: Document, found: Document) -> Iterator[tuple[str, str | Text]]:
     """The penalty now, the one to use and why, and what simpler rules say."""
     value = found.get("recommended")
-    yield "now", _present(found)
-    provisional = found.get("provisional") and value is not None
-    sure = "  (provisional: below 400 valid completions)" if provisional else ""
+    yield "now", _now(document, found)
+    sure = f"  ({said})" if (said := sureness(found)) else ""
     yield "recommended", Text.assemble((with_interval(value, found.get("ci95")), "bold"), sure)
     if found.get("reason"):
         yield "", found["reason"]
@@ -45,17 +45,16 @@ def _advice(found: Document) -> Iterator[tuple[str, str | Text]]:
         yield "rule of thumb", thumb["says"]
 
 
-def _present(found: Document) -> Text:
+def _now(document: Document, found: Document) -> Text:
     """The penalty now, its verdict, and how deep it is."""
-    current, verdict = found.get("current"), found.get("verdict") or ""
-    depth, left = found.get("depth"), found.get("spread_left")
-    why = [] if depth is None else [f"{number(depth)} std below the mean"]
-    why += [] if left is None else [f"leaves {percent(left)} of the spread"]
+    verdict, depth = found.get("verdict") or "", found.get("depth")
+    deep = None if depth is None else f"{number(depth)} std below the mean"
+    why = [one for one in (meaning(document), deep, left(found)) if one]
     return Text.assemble(
-        "no fixed number" if current is None else f"{current:g}",
+        present(document),
         "  " if verdict else "",
         (verdict, f"bold {VERDICTS[verdict]}" if verdict else ""),
-        f": {', '.join(why)}" if why else "",
+        f": {'; '.join(why)}" if why else "",
     )
 
 
@@ -75,7 +74,12 @@ def _simulation(document: Document, found: Document) -> Iterator[RenderableType]
         return
     cells = sorted(_some(cells, found), key=lambda one: -one["penalty"])
     size, invalid = cells[0]["group_size"], percent(cells[0]["invalid_fraction"])
-    yield indented(Text(f"simulated on these rewards: groups of {size}, {invalid} invalid, scale {scale}"))
+    yield indented(
+        Text(
+            f"simulated on these rewards: groups of {size}, {invalid} of all completions invalid, "
+            f"scale {scale}; means over all groups, those without an invalid one among them"
+        )
+    )
     table = columns("penalty", "std deep", "invalid gets", "spread left", "validity takes", "", left=(5,))
     for one in cells:
         marks = [

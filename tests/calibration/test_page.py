@@ -9,8 +9,9 @@ import pytest
 from made_rewards import analyse, rows
 
 from rlctl.calibration import charts
-from rlctl.calibration.page import bar_width, matrix, page, present, strongest
-from rlctl.calibration.wording import command, headline, notes, origin, outcomes
+from rlctl.calibration.page import bar_width, matrix, page, strongest
+from rlctl.calibration.penalty_wording import left, meaning, present, sureness
+from rlctl.calibration.wording import command, grouping, headline, notes, origin, outcomes
 from tests.reports.html_page import Page, self_contained
 
 NASTY = "<script>alert('x')</script><img src=https://evil.example/x.png> & \"quoted\" {{ 7*7 }}"
@@ -74,7 +75,9 @@ def test_the_page_says_what_was_found(document):
     wanted = (
         "Is this reward fit to train on? a title",
         "96 completions of",
-        "24 groups of 4 among them",
+        ": 24 prompts × 4.",
+        "in a group of 4 with one invalid, ",
+        "means over all groups at that share",
         "valid 90, 94% invalid 6, 6.2%",
         "first: made so",
         "Penalty of invalid ones: -1, good",
@@ -116,8 +119,9 @@ def test_the_page_says_what_was_found(document):
 def test_pictures_are_described_and_marks_say_what_they_are(document):
     html = page(document, title="t", config_text="")
     pictures = [attributes for tag, attributes in Page(html).elements if tag == "svg"]
-    # The distribution, three measures in three scales and by share of invalid completions, dead groups.
-    assert len(pictures) == 1 + 3 * 3 + 3 + 1
+    # The distribution twice (one for telephones), three measures in three scales and by share of invalid
+    # completions, dead groups.
+    assert len(pictures) == 2 + 3 * 3 + 3 + 1
     assert {one["role"] for one in pictures} == {"img"}
     assert pictures[0]["aria-label"].startswith("Histogram of 90 rewards; mean ")
     titles = re.findall(r"<title>(.*?)</title></path>", html)
@@ -197,7 +201,7 @@ def test_little_data(made, says, tmp_path):
 
 
 def test_the_page_lies_beside_the_figures(tmp_path):
-    analyse(tmp_path, rows([[0.0, 1.0, 0.5, 0.25]] * 3))
+    analyse(tmp_path, rows([[0.0, 1.0, 0.5, 0.25]] * 3), keep=True)
     [report] = tmp_path.glob("outputs/analyze-*/report.html")
     words = self_contained(report.read_text(encoding="utf-8")).words
     assert "12 completions of" in words
@@ -218,6 +222,51 @@ def test_thirty_components(document):
     words = shown(document).words
     assert "The 15 strongest rank correlations part 28, part 29" in words
     assert all(name in words for name in names)
+
+
+def test_control_characters_are_shown_and_not_written(document):
+    document["reasons"][0]["examples"] = ["\x1b[31mred\x1b[0m\ttab\nline\r\x00\x7f\x9b"]
+    html = page(document, title="\x07", config_text="")
+    assert "␛[31mred␛[0m\ttab\nline␍␀␡\\x9b" in html
+    assert not [one for one in html if ord(one) < 32 and one not in "\t\n"]
+
+
+def test_a_penalty_outside_of_its_interval_is_meant_to_be(document):
+    document["penalty"] |= {"recommended": -0.5, "ci95": [-0.4, -0.3], "provisional": True}
+    words = shown(document).words
+    assert "recommended-0.5 [-0.4, -0.3] (deeper than its interval on purpose: below 400 valid" in words
+    assert "penalty recommended -0.5 [-0.4, -0.3], deeper than that on purpose" in words
+
+
+def test_words_about_the_penalty():
+    assert present({"penalty": {"configured": {"per_group": 2.5}}}) == "per_group 2.5"
+    assert present({"request": {"rewards": {"invalid_penalty": "auto"}}}) == "auto"
+    assert (present({"penalty": {"current": -0.25}}), present({})) == ("-0.25", "unknown")
+    assert meaning({"penalty": {"configured": "auto", "recommended": None}}) == (
+        "chosen at the first step; these give nothing to choose by"
+    )
+    assert meaning({"penalty": {"configured": -1.0}}) is None
+    # 3 of 8 are more than one of a group; 1 of 100 is less, and then it is one.
+    found = {"spread_left": 0.454, "group_size": 8}
+    assert left({**found, "invalid_share": 0.375}) == (
+        "in a group of 8 with 38% invalid, 45% of the spread among the valid is left"
+    )
+    assert left({**found, "invalid_share": 0.125}).startswith("in a group of 8 with one invalid, 45%")
+    assert left({"spread_left": 0.5}).startswith("beside an invalid completion, 50%")
+    assert left({}) is None
+    sure = {"recommended": -0.5, "ci95": [-0.6, -0.4], "provisional": False}
+    assert sureness(sure) is None
+    assert sureness({**sure, "provisional": True}) == "provisional: below 400 valid completions"
+
+
+def test_words_about_groups():
+    assert grouping({"groups": {"count": 13, "size": 8}}) == "13 prompts × 8"
+    assert grouping({"groups": {"count": 9, "size": 1, "prompts": 67, "sizes": [1, 4]}}) == (
+        "67 prompts, 1 to 4 completions each"
+    )
+    assert grouping({"groups": {"count": 0, "prompts": 5, "sizes": [1, 1]}}) == "no two of one prompt"
+    assert grouping({"groups": {"count": 1, "prompts": 1, "sizes": [4, 4]}}) == "1 prompt × 4"
+    assert grouping({}) == ""
 
 
 def test_a_far_penalty_does_not_press_the_chart_together(document):
@@ -273,7 +322,9 @@ def test_words():
     assert command({"run": "outputs/x", "num_samples": 5}) == (
         "rlctl analyze-rewards CONFIG --run outputs/x --num-samples 5"
     )
-    assert present({"request": {"rewards": {"invalid_penalty": {"per_group": 2.5}}}}) == "per_group: 2.5"
-    assert present({"request": {"rewards": {"invalid_penalty": "auto"}}}) == "auto"
-    assert (present({"penalty": {"current": -0.25}}), present({})) == ("-0.25", "unknown")
+    probed = {"valid": 1, "probes": [{}] * 11}
+    assert headline(probed)[0] == (
+        "No probe of 11 got through and no check found a problem: that is no proof."
+    )
+    assert "could not be probed: that is no proof" in headline({"valid": 1, "probes": []})[0]
     assert [bar_width(one) for one in (None, -0.25, 2.0)] == ["0.0%", "25.0%", "100.0%"]

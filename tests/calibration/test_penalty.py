@@ -2,6 +2,7 @@
 
 import json
 import math
+import re
 import warnings
 from collections.abc import Sequence
 from typing import Any
@@ -172,6 +173,9 @@ def test_rules_of_thumb(
     assert found is not None
     assert (found.range, found.agrees) == (span, agrees)
     assert word in found.says
+    lows = re.findall(r"(-[\d.]+) to (-[\d.]+)", found.says)
+    assert all(float(low) < float(high) for low, high in lows)
+    assert len(lows) == (1 if recommendation[0] is None else 2)
 
 
 def test_ranges_without_a_rule_of_thumb() -> None:

@@ -187,6 +187,7 @@ def _component(
 
 def _penalty() -> dict[str, Any]:
     return {
+        "configured": -1.0,
         "current": -1.0,
         "rule": {"low": -1.0565, "high": -0.5614, "value": -0.809},
         "recommended": -1.8712,
@@ -199,6 +200,8 @@ def _penalty() -> dict[str, Any]:
         "to -1.87, 0.1 standard deviations below the 0.5 % quantile (-1.83), so that hardly any valid "
         "completion scores below an invalid one",
         "depth": 3.394,
+        "group_size": 8,
+        "invalid_share": 0.125,
         "spread_left": 0.655,
         "within_std": 0.421,
         "thumb": {

@@ -39,18 +39,19 @@ def test_every_section_is_there_in_order(capsys) -> None:
         "Groups (13 of 8 completions)\n",
         "  no spread  44%  23%  12%  5.0%  <0.1%\n",
         "Penalty of invalid completions\n",
-        "  now            -1  too mild: 3.39 std below the mean, leaves 66% of the spread\n",
+        "  now            -1  too mild: 3.39 std below the mean; in a group of 8 with one invalid, 66% of "
+        "the spread among the valid is left\n",
         "  recommended    -1.87 [-2.1, -1.63]  (provisional: below 400 valid completions)\n",
         "  inversions     2.1% of the valid score below the present one, 25% in the worst prompt\n",
         "  plain rule     -0.809, from -1.06 to -0.561",
         "  rule of thumb  -1 to -0.5 for rewards in [-1, 1] is milder",
-        "simulated on these rewards: groups of 8, 12% invalid, scale group\n",
+        "simulated on these rewards: groups of 8, 12% of all completions invalid, scale group; means",
         "Checks\n",
         "  tests       3 of rewards.tests pass\n",
         "  noise       scored again: the same\n",
         "11% of the variance within prompts changes, 3 of 104 outcomes change, a group tied",
         "  probes      1 of 2 get through: one token, repeated to the limit scores 0.98\n",
-        "  references  correct: 1, that of another row 0; 7.7% of them not at the top\n",
+        "  references  correct: right answers score 1, 7.7% of them below the top; answers to other prompts",
         "  length      correlation with the reward within prompts -0.41 (3.41 tokens)\n",
         "  alike       correct and brevity: rank correlation -0.71 (n = 93)\n",
         "  cost        0.34 ms per completion, about 43.5 ms for the 128 of a step; most of it correct\n",
@@ -122,9 +123,63 @@ def test_figures_that_are_not_there_leave_a_report(width: int) -> None:
 
 def test_nothing_to_find_is_said(capsys) -> None:
     out = plain(capsys, without_figures())
-    assert "now          no fixed number\n" in out
+    assert "now          unknown\n" in out
     assert "  recommended  –\n" in out
-    assert out.endswith("Findings  none: nothing speaks against training on this reward\n")
+    assert out.endswith(
+        "Findings  none: no probe of 2 got through and no check found a problem: that is no proof\n"
+    )
+
+
+def test_right_answers_without_a_score_are_told_in_words(capsys) -> None:
+    shown = document()
+    shown["gold"]["components"] = {
+        "good": {"n": 32, "reference": None, "other": None, "below_top": 1.0},
+        "idle": {"n": 0, "reference": None, "other": None, "below_top": 0.0},
+    }
+    out = plain(capsys, shown)
+    assert "  references  good: no right answer gets a score\n" in out
+    assert "idle: " not in out
+
+
+def test_advice_outside_of_its_interval_says_that_it_is_meant(capsys) -> None:
+    """-1.87 is below -1.7, the lower end."""
+    shown = document()
+    shown["penalty"]["ci95"] = [-1.7, -1.6]
+    out = plain(capsys, shown)
+    assert "  recommended    -1.87 [-1.7, -1.6]  (deeper than its interval on purpose: below 400 valid" in out
+
+
+@pytest.mark.parametrize(
+    ("configured", "says"),
+    [
+        ({"per_group": 2.5}, "per_group 2.5: 2.5 standard deviations below each group's own mean\n"),
+        ("auto", "auto: chosen at the first step; it would be -1.87 on these\n"),
+    ],
+)
+def test_a_penalty_that_is_no_number_is_told(capsys, configured: Any, says: str) -> None:
+    shown = document()
+    nothing = dict.fromkeys(("current", "verdict", "depth", "spread_left"))
+    shown["penalty"] |= {"configured": configured, **nothing}
+    assert f"  now            {says}" in plain(capsys, shown)
+
+
+@pytest.mark.parametrize(
+    ("sizes", "head", "groups"),
+    [
+        ([8, 8], ": 67 prompts × 8\n", "Groups (13 of 8 completions)\n"),
+        (
+            [1, 4],
+            ": 67 prompts, 1 to 4 completions each\n",
+            "Groups (13 with two scored completions or more)\n",
+        ),
+    ],
+)
+def test_uneven_groups_are_told(capsys, sizes: list[int], head: str, groups: str) -> None:
+    shown = document()
+    shown["groups"] |= {"prompts": 67, "sizes": sizes}
+    out = plain(capsys, shown)
+    assert head in out
+    assert groups in out
 
 
 def test_less_than_the_whole_document_is_shown(capsys) -> None:
@@ -151,6 +206,29 @@ def test_text_of_others_is_no_markup(capsys) -> None:
     out = plain(capsys, shown)
     assert "correct: [bold]no[/bold] [/] \\[" in out
     assert "  [red] " in out
+
+
+@pytest.mark.parametrize(
+    ("columns", "says"),
+    [
+        (
+            {"prompt": "47+38=", "answer": 85},
+            "scored as an answer to the prompt '47+38=' (answer: 85), the first of the data; --row takes "
+            "other columns",
+        ),
+        (
+            {"prompt": [{"role": "user", "content": "hi"}]},
+            "scored as an answer to the prompt 'hi', the first",
+        ),
+        ({"prompt": None, "answer": "x" * 100}, f"scored with answer: '{'x' * 78}…"),
+    ],
+)
+def test_single_strings_say_what_they_were_scored_against(capsys, columns: Any, says: str) -> None:
+    text = {"completion": "7", "outcome": "scored", "total": 1.0, "components": {}}
+    shown = {"num_samples": 1, "source": {"kind": "text", "columns": columns}, "texts": [text]}
+    first, second, *_ = plain(capsys, shown).splitlines()
+    assert first.startswith(says)
+    assert second == ""
 
 
 def test_single_strings_have_a_table_each(capsys) -> None:

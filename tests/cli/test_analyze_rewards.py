@@ -99,6 +99,8 @@ def test_single_strings_show_their_parts(rlctl, here) -> None:
     ran = rlctl("analyze-rewards", "--text", "7", "--text", "", "--row", "{answer: '7'}")
     assert ran.code == 0
     assert [line.split() for line in ran.out.splitlines()] == [
+        ["scored", "with", "answer:", "'7'"],
+        [],
         ["'7'"],
         ["scored,", "total", "1.5"],
         ["raw", "value", "in", "the", "total"],
@@ -125,6 +127,10 @@ def test_a_run_is_scored_by_its_own_config(rlctl, here) -> None:
     assert "config: outputs/old/config.yaml" in ran.err
     assert ran.out.startswith("120 completions logged by outputs/old, step 1: 30 prompts × 4\n")
     assert [line.split()[:2] for line in ran.out.splitlines() if "short " in line][-1] == ["short", "2"]
+    step = rlctl("analyze-rewards", "--run", "outputs/old@1")
+    assert step.code == 2
+    assert "--run: outputs/old@1 is one step of a run" in step.err
+    assert "--num-samples N takes its last N" in step.err
     own = rlctl("analyze-rewards", "config.yaml", "--run", "outputs/old", "--num-samples", "40", "--apply")
     assert own.code == 0
     assert own.out.startswith("40 completions logged by outputs/old")
