@@ -19,6 +19,7 @@ from rlctl.calibration.result import Analysis, place_of
 from rlctl.calibration.scoring import (
     Scores,
     as_table,
+    normalised,
     score_again,
     score_all,
     score_texts,
@@ -284,8 +285,17 @@ class _Work:
                     self.scorer, self.completions, order, batch_size or self.batch_size, advance=advance
                 )
 
-        groups = self.completions.groups[:last]
-        return check_noise(again, groups, group_size=self.config.algorithm.num_generations).as_dict()
+        def beside_mates(rows: Sequence[Row]) -> list[Row]:
+            return normalised(rows, self.completions, self.config.rewards, batch_size=self.batch_size)
+
+        algorithm = self.config.algorithm
+        return check_noise(
+            again,
+            self.completions.groups[:last],
+            group_size=algorithm.num_generations,
+            normalise=beside_mates,
+            scale=algorithm.scale_rewards,
+        ).as_dict()
 
     def _tricks(self, scores: Scores, figures: Figures) -> dict[str, Any]:
         """Ways around the reward, and what it says of right answers."""

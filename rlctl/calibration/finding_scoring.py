@@ -23,7 +23,7 @@ def noise(document: Document, config: Config) -> Iterator[Finding]:
             share,
             "average several calls, round the score, or set temperature 0 in a judge",
         )
-    elif again["std"] and again["amplified"] and again["amplified"] > 0.05:
+    elif config.algorithm.scale_rewards == "group" and again["amplified"] and again["amplified"] > 0.05:
         yield Finding(
             "warning",
             "noisy_ties",

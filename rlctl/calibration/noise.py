@@ -10,11 +10,15 @@ from typing import Any
 
 import numpy as np
 
+from rlctl.calibration.parts import EPSILON, Scale
 from rlctl.calibration.table import Floats, Integers, group_means
 from rlctl.rewards.aggregate import Row, number, outcome_of
 
 ScoreAll = Callable[[Sequence[int], int | None], list[Row]]
-"""Scores rows in an order, in batches of a size (None: as training does); gives them in their own order."""
+"""Scores rows in an order, in batches of a size (None: as training does); gives them in their own order, and
+with totals before any normalisation."""
+Normalise = Callable[[Sequence[Row]], Sequence[Row]]
+"""Gives the rows their totals in training, normalised over its groups and batches."""
 
 ROUNDING = 1e-9
 SIGNIFICANT = 3.0
@@ -64,16 +68,19 @@ class Noise:
 
     Args:
         n: Completions that were scored again.
-        total: Of the total reward, in the same batches.
+        total: Of the total reward as training gets it, normalisation included, in the same batches.
+        before_std: Standard deviation of the noise in the total before normalisation.
         components: Part → of its raw score, in the same batches.
-        batch: Of the total, in other batches.
-        amplified: Root mean square of the advantages that a group gets whose totals are tied but for this
-            noise; None where there is no number.
+        batch: Of the total before normalisation, in other batches: what a score is relative to there is
+            asked for in the config, and is no dependence of the reward.
+        amplified: Root mean square of the advantages that a group gets whose totals are tied but for the
+            noise of `total`; None where there is no number.
         group_size: The size of that group.
     """
 
     n: int
     total: Difference
+    before_std: float | None
     components: dict[str, Difference]
     batch: Company
     amplified: float | None
@@ -84,22 +91,34 @@ class Noise:
         company = {**asdict(self.batch.difference), "batch_size": self.batch.batch_size}
         return {
             "n": self.n,
-            "noise": {**asdict(self.total), "amplified": self.amplified, "group_size": self.group_size},
+            "noise": {
+                **asdict(self.total),
+                "before_std": self.before_std,
+                "amplified": self.amplified,
+                "group_size": self.group_size,
+            },
             "components": {name: asdict(one) for name, one in self.components.items()},
             "batch": {**company, "depends": self.batch.depends},
         }
 
 
 def check_noise(
-    score_all: ScoreAll, groups: Integers, *, group_size: int, scale: float = 1.0, seed: int = 0
+    score_all: ScoreAll,
+    groups: Integers,
+    *,
+    group_size: int,
+    normalise: Normalise = list,
+    scale: Scale = "group",
+    seed: int = 0,
 ) -> Noise:
     """Score completions twice in the same batches, and once in another order and smaller batches.
 
     Args:
-        score_all: Scores all of them, before normalisation and without the scale.
+        score_all: Scores all of them.
         groups: (N,) group of each, those of one group next to each other.
         group_size: Size of the group that `amplified` is about.
-        scale: `rewards.scale`, which advantages are computed with.
+        normalise: What training does with scores that depend on the group or the batch.
+        scale: What advantages are divided by.
         seed: Of the other order.
     """
     n = len(groups)
@@ -107,11 +126,17 @@ def check_noise(
     first, second = score_all(order, None), score_all(order, None)
     size = max(1, min(7, n // 2))
     other = score_all([int(i) for i in np.random.default_rng(seed).permutation(n)], size)
-    total = difference(_totals(first), _totals(second), groups, _outcomes(first), _outcomes(second))
+    one, two = normalise(first), normalise(second)
+    total = difference(_totals(one), _totals(two), groups, _outcomes(one), _outcomes(two))
+    before = difference(_totals(first), _totals(second), groups, _outcomes(first), _outcomes(second))
     company = difference(_totals(first), _totals(other), groups, _outcomes(first), _outcomes(other))
+    felt = None
+    if total.std is not None:
+        felt = amplified(total.std, group_size, scale=scale, batch_std=_std([row.total for row in one]))
     return Noise(
         n=n,
         total=total,
+        before_std=before.std,
         components={
             name: difference(
                 _raw(first, name),
@@ -123,9 +148,9 @@ def check_noise(
             for name in (first[0].scores if first else ())
         },
         batch=Company(
-            company, size, _depends(_totals(first), _totals(second), _totals(other), total, company)
+            company, size, _depends(_totals(first), _totals(second), _totals(other), before, company)
         ),
-        amplified=None if total.std is None else amplified(total.std * scale, group_size),
+        amplified=felt,
         group_size=group_size,
     )
 
@@ -164,21 +189,35 @@ def difference(
     )
 
 
-def amplified(noise_std: float, group_size: int, eps: float = 1e-4) -> float:
+def amplified(
+    noise_std: float,
+    group_size: int,
+    eps: float = EPSILON,
+    *,
+    scale: Scale = "group",
+    batch_std: float = 0.0,
+) -> float:
     """Root mean square of the advantages (r − mean) / (std + eps) of a group that is tied but for noise.
 
     With normal noise and std with n − 1, (n − 1) std² / noise² is χ² with n − 1 degrees of freedom, and the
     mean square is (n − 1) / n · E[(std / (std + eps))²]. The advantage is GRPO's (Shao et al.
-    2024, arXiv 2402.03300, section 4.1.2), with eps as TRL has it.
+    2024, arXiv 2402.03300, section 4.1.2), with eps as TRL has it. Divided by the standard deviation of the
+    batch, or by nothing (Liu et al. 2025, arXiv 2503.20783), noise keeps its size: √((n − 1) / n) noise /
+    (batch_std + eps), or / 1.
 
     Args:
         noise_std: Standard deviation of the noise, in units of the total.
         group_size: Completions of the group, n.
         eps: What is added to the standard deviation.
+        scale: What advantages are divided by.
+        batch_std: Standard deviation of the totals of a batch, for the scale `batch`.
     """
     freedom = group_size - 1
     if noise_std <= 0 or freedom < 1:
         return 0.0
+    if scale != "group":
+        divisor = batch_std + eps if scale == "batch" else 1.0
+        return float(np.sqrt(freedom / group_size) * noise_std / divisor)
     width = np.sqrt(freedom)
     chi = np.linspace(max(0.0, width - 8), width + 8, 4001)[1:]
     logs = freedom * np.log(chi) - chi**2 / 2 - np.log(chi)
@@ -216,6 +255,11 @@ def _depends(first: Floats, second: Floats, other: Floats, same: Difference, com
 def _totals(rows: Sequence[Row]) -> Floats:
     """Totals of what was scored; a penalty is no score."""
     return _numbers([row.total if row.outcome == "scored" else None for row in rows])
+
+
+def _std(totals: Sequence[float | None]) -> float:
+    known = [total for total in totals if total is not None]
+    return float(np.std(known, ddof=1)) if len(known) > 1 else 0.0
 
 
 def _raw(rows: Sequence[Row], name: str) -> Floats:

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import accumulate
 from typing import Any
 
 import numpy as np
@@ -66,13 +67,7 @@ def score_all(
     found = Scores()
     for places, sizes in completions.batches(batch_size):
         scored = scorer.score(completions.batch(places), normalize=False, tolerant=True)
-        rows = scored.rows
-        if depends_on_mates(scorer.rewards):
-            scores = {
-                part.name: [row.scores[part.name] for row in rows] for part in scorer.rewards.components
-            }
-            rows = aggregate(scorer.rewards, scores, group_size=sizes)
-        found.add(rows, scored.extras, scored.seconds)
+        found.add(_among_mates(scorer.rewards, scored.rows, sizes), scored.extras, scored.seconds)
         advance(len(places))
     return found
 
@@ -104,6 +99,36 @@ def score_again(
         rows |= zip(places, scored, strict=True)
         advance(len(places))
     return [rows[place] for place in range(len(order))]
+
+
+def normalised(
+    rows: Sequence[Row], completions: Completions, rewards: Rewards, *, batch_size: int
+) -> list[Row]:
+    """Scores of the first completions with their totals in training, relative to its groups and batches.
+
+    Args:
+        rows: Their scores, with totals before any normalisation.
+        completions: All completions.
+        rewards: The section `rewards`.
+        batch_size: Completions of a training step.
+    """
+    found: list[Row] = []
+    for places, sizes in completions.batches(batch_size):
+        batch = rows[places.start : places.stop]
+        ends = zip(accumulate(sizes), sizes, strict=True)
+        kept = [min(end, len(batch)) - end + size for end, size in ends if end - size < len(batch)]
+        found += _among_mates(rewards, batch, kept)
+        if places.stop >= len(rows):
+            break
+    return found
+
+
+def _among_mates(rewards: Rewards, rows: Sequence[Row], sizes: Sequence[int]) -> Sequence[Row]:
+    """The rows of a batch, with groups of these sizes, as they are beside one another."""
+    if not depends_on_mates(rewards):
+        return rows
+    scores = {part.name: [row.scores[part.name] for row in rows] for part in rewards.components}
+    return aggregate(rewards, scores, group_size=sizes)
 
 
 def score_texts(scorer: Scorer, rows: Sequence[Mapping[str, Any]], texts: Sequence[str]) -> list[Row]:

@@ -180,6 +180,71 @@ def test_noise_and_batch_mates(tmp_path):
     assert {"batch_dependent"} == set(codes(found)) & {"batch_dependent", "noisy"}
 
 
+NOISY = """
+import random
+
+draw = random.Random(3)
+
+
+def noisy(completions, first):
+    return [value + draw.gauss(0, 1e-3) for value in first]
+
+
+def tenfold(completions, first):
+    return [10 * value + draw.gauss(0, 1) for value in first]
+"""
+
+
+def test_noise_is_measured_as_training_gets_it(tmp_path):
+    (tmp_path / "noisy.py").write_text(NOISY, encoding="utf-8")
+    part = {"name": "a", "function": f"{tmp_path / 'noisy.py'}:noisy"}
+    # Half of the groups are tied, and half have 0, 0, 1, 1; the noise has a variance of 1e-6.
+    made = rows([[0.0] * 4, [0.0, 0.0, 1.0, 1.0]] * 30)
+    plain = analyse(tmp_path, made, part)["noise"]["noise"]
+    assert plain["std"] == plain["before_std"] == pytest.approx(1e-3, rel=0.15)
+    assert plain["share_of_within_variance"] == pytest.approx(1e-6 / (1 / 6), rel=0.4)
+    # Standardised within groups, the tied ones have as much variance as the others, and all of it is noise: a
+    # half, of which 3/4 is seen, since four numbers that are centred twice differ that much less; less 1e-4.
+    found = analyse(tmp_path, made, {**part, "normalize": "group_std"})
+    normal = found["noise"]["noise"]
+    assert normal["share_of_within_variance"] == pytest.approx(0.35, abs=0.06)
+    assert normal["before_std"] == pytest.approx(1e-3, rel=0.15)
+    assert normal["std"] > 0.5
+    assert one(found, "noisy")["severity"] in ("warning", "error")
+    # In other company it is compared before normalisation, which is no dependence of the reward.
+    assert found["noise"]["batch"]["std"] == pytest.approx(1e-3, rel=0.15)
+    assert not found["noise"]["batch"]["depends"]
+
+
+@pytest.mark.parametrize("normalize", ["group_std", "batch_std", "batch_mean", "batch_min_max"])
+def test_scoring_again_makes_the_groups_and_batches_of_training(tmp_path, normalize):
+    """A reward that says the same again has no noise, with uneven groups and the last one cut too."""
+    made = rows([group[: 2 + place % 3] for place, group in enumerate(HONEST * 2)])
+    found = analyse(tmp_path, made, {"name": "first", "normalize": normalize})
+    assert found["noise"]["n"] == 256 < len(made)
+    assert (found["noise"]["noise"]["std"], found["noise"]["batch"]["std"]) == (0.0, 0.0)
+
+
+def test_noise_is_not_amplified_where_it_is_not_divided_by(tmp_path):
+    (tmp_path / "noisy.py").write_text(NOISY, encoding="utf-8")
+    made = rows([[0.0, 0.0, 1.0, 1.0]] * 64)
+
+    def found(function, scale):
+        part = {"name": "a", "function": f"{tmp_path / 'noisy.py'}:{function}"}
+        algorithm = {"type": "grpo", "num_generations": 4, "scale_rewards": scale}
+        return analyse(tmp_path, made, part, algorithm=algorithm)
+
+    assert "noisy_ties" in codes(found("noisy", "group"))
+    # √(3/4) of the noise: 1e-3 as it is, and beside a batch with a standard deviation of about 0.5.
+    for scale, felt in (("none", 0.000866), ("batch", 0.00173)):
+        quiet = found("noisy", scale)
+        assert quiet["noise"]["noise"]["amplified"] == pytest.approx(felt, rel=0.15)
+        assert "noisy_ties" not in codes(quiet)
+    # Above 1 % of the variance, 25, it is named all the same, with advantages of 0.87.
+    loud = one(found("tenfold", "none"), "noisy")
+    assert "gets advantages of 0.8" in loud["message"] or "gets advantages of 0.9" in loud["message"]
+
+
 def test_slow_rewards(tmp_path):
     code = (
         "import time\n"

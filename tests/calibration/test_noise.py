@@ -76,7 +76,7 @@ def test_a_group_tied_but_for_noise_of_a_thousandth_gets_full_advantages():
     assert noise.total.std == pytest.approx(1e-3, rel=0.1)
     assert noise.amplified == pytest.approx(0.84, abs=0.01)
     assert noise.total.share_of_within_variance == pytest.approx(1, abs=0.12)
-    thousandfold = check(rewards(part("hundredths")), scale=1000)
+    thousandfold = check(rewards(part("hundredths"), scale=1000))
     assert thousandfold.amplified == pytest.approx((7 / 8) ** 0.5, abs=1e-3)
 
 
@@ -144,3 +144,27 @@ def test_advantages_of_groups_that_are_tied_but_for_noise():
         assert amplified(std, size) == pytest.approx(np.sqrt(np.mean(advantages**2)), rel=0.01)
     assert amplified(0.0, 8) == 0
     assert amplified(1.0, 1) == 0
+
+
+def test_noise_that_is_not_divided_by_keeps_its_size():
+    """Against 20,000 groups of normal noise, less their mean, undivided or divided by the batch's 2."""
+    rng = np.random.default_rng(0)
+    noise = rng.normal(size=(20_000, 8)) * 0.01
+    advantages = noise - noise.mean(axis=1, keepdims=True)
+    felt = np.sqrt(np.mean(advantages**2))
+    assert amplified(0.01, 8, scale="none") == pytest.approx(felt, rel=0.01)
+    assert amplified(0.01, 8, scale="batch", batch_std=2.0) == pytest.approx(felt / 2.0001, rel=0.01)
+    # √(7/8) · 0.01, and a batch without any spread is divided by 1e-4 alone.
+    assert amplified(0.01, 8, scale="none") == pytest.approx(0.0093541, abs=1e-6)
+    assert amplified(1e-4, 8, scale="batch") == pytest.approx(0.93541, abs=1e-4)
+
+
+def test_the_scale_of_advantages_is_that_of_the_config():
+    noisy = rewards({"type": "math_answer"}, part("chance", weight=0.1))
+    felt = check(noisy, scale="none")
+    assert felt.amplified == pytest.approx((7 / 8) ** 0.5 * felt.total.std)
+    batch = check(noisy, scale="batch")
+    # Half are right, and 0.1 of a number between 0 and 1 adds 0.01 / 12 to their variance of a quarter.
+    assert batch.amplified == pytest.approx(
+        batch.total.std * (7 / 8) ** 0.5 / (0.25 + 0.01 / 12) ** 0.5, rel=0.05
+    )
