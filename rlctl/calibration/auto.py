@@ -89,6 +89,7 @@ def choose(scorer: Scorer, completions: Completions, config: Config) -> Choice:
         current=None,
         invalid=int(table.invalid.sum()),
         group_size=size,
+        scale=config.algorithm.scale_rewards,
     )
     value = advice.recommended
     if value is None:

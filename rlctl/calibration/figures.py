@@ -89,6 +89,7 @@ class Figures:
             current=float(penalty) if isinstance(penalty, int | float) else None,
             invalid=int(self._table.invalid.sum()),
             group_size=self.config.algorithm.num_generations,
+            scale=self.config.algorithm.scale_rewards,
         )
 
     @cached_property
@@ -157,6 +158,7 @@ class Figures:
     def _groups(self) -> dict[str, Any]:
         shares, sizes = self.shares, self.table.group_sizes
         return {
+            "scale": self.config.algorithm.scale_rewards,
             "prompts": len(sizes),
             "sizes": [int(sizes.min()), int(sizes.max())],
             **spread.describe_groups(self.table, right=self._right).as_dict(),

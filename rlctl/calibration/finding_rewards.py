@@ -144,6 +144,16 @@ def penalty(document: Document, config: Config) -> Iterator[Finding]:
             found["spread_left"],
             advice,
         )
+    undivided = config.algorithm.scale_rewards == "none" and found["verdict"] is None
+    if undivided and current is not None and found["depth"] is not None:
+        yield Finding(
+            severity,
+            "penalty_in_full",
+            f"the penalty {current:g} is {found['depth']:.3g} standard deviations deep, and felt in full with "
+            f"scale_rewards: none, that much more than the differences among valid completions{none}",
+            found["depth"],
+            advice,
+        )
     if value is None:
         return
     if found["provisional"]:

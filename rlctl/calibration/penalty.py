@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from rlctl.calibration.clusters import LARGEST, Clusters, clusters
+from rlctl.calibration.parts import Scale
 from rlctl.calibration.table import Floats, Integers
 from rlctl.calibration.thumb import Thumb, thumb
 from rlctl.calibration.uncertainty import penalty_interval
@@ -26,6 +27,10 @@ NORMAL_TAIL = 2.576
 """Standard deviations from the mean to the 0.5 % quantile of a normal distribution."""
 INVERTED, FLATTENED = 0.01, 0.3
 """Share of valid rewards below a penalty that is too mild; spread left by one that is too harsh."""
+UNDIVIDED = (
+    "; `scale_rewards: none` divides by nothing, so a penalty takes no spread away, and is felt in full: the "
+    "deeper, the more. Bound it by hand"
+)
 
 
 @dataclass(frozen=True)
@@ -111,10 +116,12 @@ class Advice:
         depth: (mean − current)/s.
         group_size: Completions of a group that the spread left is that of.
         invalid_share: Share of them that is invalid: that of all completions, and one at least.
-        spread_left: Spread that the present penalty leaves among valid completions; 1 is all.
+        spread_left: Spread that the present penalty leaves among valid completions; 1 is all, as always where
+            advantages are not divided.
         recommended_depth: (mean − recommended)/s.
         recommended_spread_left: Spread that the recommended penalty leaves.
-        verdict: `too mild`, `good` or `too harsh`.
+        verdict: `too mild`, `good` or `too harsh`; None too where advantages are not divided, and the penalty
+            is so deep that nothing but a bound on it keeps it from outweighing all else.
         inversion_rate: Share of valid rewards below the current penalty.
         worst_prompt_inversion: The same in the prompt where it is greatest.
         provisional: Whether the rewards are too few for their tail to be known.
@@ -151,7 +158,13 @@ class Advice:
 
 
 def advise(
-    valid_totals: Floats, valid_groups: Integers, *, current: float | None, invalid: int, group_size: int
+    valid_totals: Floats,
+    valid_groups: Integers,
+    *,
+    current: float | None,
+    invalid: int,
+    group_size: int,
+    scale: Scale = "group",
 ) -> Advice:
     """Advice on the penalty.
 
@@ -159,9 +172,10 @@ def advise(
         valid_totals: (N,) rewards of valid completions, in units of `rewards.invalid_penalty`.
         valid_groups: (N,) group of each.
         current: The penalty configured now; None where there is none yet.
-        invalid: Completions that were invalid.
+        invalid: Completions that get the penalty.
         group_size: Completions of a prompt in training; the spread left is that with one invalid among them
             at least.
+        scale: What advantages are divided by.
     """
     count = len(valid_totals)
     inverted, worst = _inversions(valid_totals, valid_groups, current)
@@ -173,13 +187,12 @@ def advise(
     value = _lowered(of)
     low, high = penalty_interval(of, DEPTH, TAIL, MARGIN) or (None, None)
     depth = None if current is None else (of.mean - current) / of.unit
-    left = None if depth is None else spread_left(depth, share)
-    own_depth = (of.mean - value) / of.unit
-    own_left = spread_left(own_depth, share)
+    left = None if current is None else _left(of, current, share, scale)
+    own_left = _left(of, value, share, scale)
     return Advice(
         current=current,
         provisional=count < ENOUGH,
-        reason=_reason(of, value, low, own_left),
+        reason=_reason(of, value, low, own_left) + (UNDIVIDED if scale == "none" else ""),
         rule=rule(of.mean, of.std),
         recommended=value,
         low=low,
@@ -189,22 +202,33 @@ def advise(
         group_size=size,
         invalid_share=share,
         spread_left=left,
-        recommended_depth=own_depth,
+        recommended_depth=(of.mean - value) / of.unit,
         recommended_spread_left=own_left,
-        verdict=_verdict(current, inverted, value if high is None else high, left),
+        verdict=_verdict(of, current, inverted, value if high is None else high, share, scale),
         inversion_rate=inverted,
         worst_prompt_inversion=worst,
         thumb=thumb(valid_totals, min(value, value if low is None else low), value if high is None else high),
     )
 
 
-def _verdict(current: float | None, inverted: float | None, mildest: float, left: float | None) -> str | None:
-    """`too mild`, `good` or `too harsh`; None where there is no penalty yet."""
-    if current is None or inverted is None or left is None:
+def _left(of: Clusters, penalty: float, share: float, scale: Scale) -> float:
+    """Spread left by a penalty, of what advantages are divided by; for a batch that is the std of all."""
+    if scale == "none":
+        return 1.0
+    return spread_left((of.mean - penalty) / (of.std if scale == "batch" else of.unit), share)
+
+
+def _verdict(
+    of: Clusters, current: float | None, inverted: float | None, mildest: float, share: float, scale: Scale
+) -> str | None:
+    """`too mild`, `good` or `too harsh`; None where there is none, or it is deep and not divided."""
+    if current is None or inverted is None:
         return None
     if inverted > INVERTED or current > mildest:
         return "too mild"
-    return "too harsh" if left < FLATTENED else "good"
+    if _left(of, current, share, "group" if scale == "none" else scale) >= FLATTENED:
+        return "good"
+    return None if scale == "none" else "too harsh"
 
 
 def _inversions(

@@ -83,6 +83,21 @@ def test_a_penalty_of_a_million_is_too_harsh(tmp_path):
     assert {"penalty_too_harsh", "flattened"} <= set(codes(found))
 
 
+def test_where_nothing_is_divided_a_penalty_of_a_million_is_felt_in_full(tmp_path):
+    # Means 2 and 10/3, so 8/3 of both; s² = (2 + 14/3) / 4.
+    made = rows([["invalid", 1.0, 2.0, 3.0], ["invalid", 2.0, 3.0, 5.0]] * 4)
+    algorithm = {"type": "grpo", "num_generations": 4, "scale_rewards": "none"}
+    found = analyse(tmp_path, made, rewards={"invalid_penalty": -1e6}, algorithm=algorithm)
+    assert (found["penalty"]["verdict"], found["penalty"]["spread_left"]) == (None, 1.0)
+    assert (found["groups"]["scale"], found["groups"]["flattened_fraction"]) == ("none", 0.0)
+    [finding] = [one for one in found["findings"] if one["code"] == "penalty_in_full"]
+    assert (finding["severity"], finding["figure"]) == ("warning", pytest.approx((1e6 + 8 / 3) / (5 / 3) ** 0.5))
+    assert not {"penalty_too_harsh", "flattened"} & set(codes(found))
+    found = analyse(tmp_path, made, rewards={"invalid_penalty": -5.0}, algorithm=algorithm)
+    assert found["penalty"]["verdict"] == "good"
+    assert "penalty_in_full" not in codes(found)
+
+
 def test_the_same_as_a_reward_is_named_too(tmp_path):
     found = analyse(tmp_path, rows([[-1e6, 1.0, 2.0, 3.0]] * 8))
     assert "flattened" in codes(found)

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from rlctl.calibration.parts import Scale
 from rlctl.calibration.penalty import Advice, advise, recommended, rule, spread_left
 from rlctl.calibration.thumb import thumb
 
@@ -21,6 +22,7 @@ def advice(
     current: float | None = None,
     invalid: int = 0,
     group_size: int = 8,
+    scale: Scale = "group",
 ) -> Advice:
     return advise(
         np.array(values),
@@ -28,6 +30,7 @@ def advice(
         current=current,
         invalid=invalid,
         group_size=group_size,
+        scale=scale,
     )
 
 
@@ -112,6 +115,34 @@ def test_verdict(
     assert found.depth == pytest.approx(depth)
     assert found.spread_left == pytest.approx(left, abs=1e-5)
     assert found.verdict == verdict
+
+
+@pytest.mark.parametrize(
+    ("scale", "current", "left", "verdict"),
+    [
+        # mean 6, s = √2, std = √(104/3), f = 1/8; advised −9.31; d² = 26²/2 = 338, or 26²·3/104 = 19.5
+        ("group", -20.0, 0.16256, "too harsh"),  # 1/√(0.875·(1 + 338/8))
+        ("batch", -20.0, 0.57660, "good"),  # 1/√(0.875·(1 + 19.5/8))
+        ("batch", -60.0, 0.26155, "too harsh"),  # d² = 66²·3/104 = 125.65: 1/√(0.875·(1 + 125.65/8))
+        ("none", -20.0, 1.0, None),
+        ("none", -10.0, 1.0, None),  # d² = 128: for `group` 1/√(0.875·17) = 0.259 would be too harsh
+        ("none", 7.0, 1.0, "too mild"),
+    ],
+)
+def test_verdict_by_what_advantages_are_divided_by(
+    scale: Scale, current: float, left: float, verdict: str | None
+) -> None:
+    found = advice([0, 2, 10, 12], [0, 0, 1, 1], current=current, scale=scale)
+    assert found.spread_left == pytest.approx(left, abs=1e-5)
+    assert found.verdict == verdict
+    assert found.depth == pytest.approx((6 - current) / math.sqrt(2))
+    assert found.recommended == pytest.approx(-9.3084, abs=1e-4)
+    assert ("felt in full" in found.reason) == (scale == "none")
+
+
+def test_a_moderate_penalty_is_good_where_nothing_is_divided_too() -> None:
+    found = advice([1, 2, 3], [0, 0, 0], current=-1.0, scale="none")
+    assert (found.verdict, found.spread_left, found.recommended_spread_left) == ("good", 1.0, 1.0)
 
 
 def test_inversions_alone_make_a_penalty_too_mild() -> None:
