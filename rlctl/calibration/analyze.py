@@ -8,11 +8,13 @@ from typing import Any
 import numpy as np
 
 from rlctl.calibration import collect
+from rlctl.calibration.answers import judges
 from rlctl.calibration.collect import Completions, log_of
 from rlctl.calibration.exploits import run_probes
 from rlctl.calibration.figures import Figures
 from rlctl.calibration.findings import find
 from rlctl.calibration.gold import check_gold
+from rlctl.calibration.keywords import keywords
 from rlctl.calibration.noise import check_noise
 from rlctl.calibration.probes import make_probes
 from rlctl.calibration.result import Analysis, place_of
@@ -260,11 +262,12 @@ class _Work:
             scores = score_all(self.scorer, self.completions, batch_size=self.batch_size, advance=advance)
         table = as_table(scores.rows, self.completions, self.config.rewards)
         figures = Figures(self.config, self.completions, scores, table)
+        noise = self._noise(scores)
         document: dict[str, Any] = {
             **figures.as_dict(),
             "tests": tests,
-            "noise": self._noise(scores),
-            **self._tricks(scores, figures),
+            "noise": noise,
+            **self._tricks(scores, figures, noise),
         }
         document["findings"] = [one.as_dict() for one in find(document, self.config)]
         return document, self._samples(scores)
@@ -297,7 +300,7 @@ class _Work:
             scale=algorithm.scale_rewards,
         ).as_dict()
 
-    def _tricks(self, scores: Scores, figures: Figures) -> dict[str, Any]:
+    def _tricks(self, scores: Scores, figures: Figures, noise: Mapping[str, Any] | None) -> dict[str, Any]:
         """Ways around the reward, and what it says of right answers."""
         totals = unnormalised(scores.rows, self.config.rewards)
         chosen = self._best_of_prompts(totals)
@@ -311,17 +314,37 @@ class _Work:
 
         valid = totals[figures.table.valid]
         rewards = self.config.rewards
-        gold = check_gold(rows, rewards, score, raw=figures.table.raw, valid_totals=valid)
+        best = [self.completions.texts[i] for i in chosen]
+        stds = {name: one["std"] or 0.0 for name, one in (noise["components"] if noise else {}).items()}
+        gold = check_gold(
+            rows,
+            rewards,
+            score,
+            completions=best,
+            totals=totals[chosen].tolist(),
+            raw=figures.table.raw,
+            noise=stds,
+            valid_totals=valid,
+        )
         probes = make_probes(
             rows[:PROBED],
             rewards,
-            completions=[self.completions.texts[i] for i in chosen[:PROBED]],
+            completions=best[:PROBED],
+            words=keywords(self.completions.plain_texts, np.where(figures.table.valid, totals, np.nan)),
             longest=self.config.generation.max_completion_length,
         )
         ignored = _same(score(rows, [""] * len(rows)), score(rows, [NONSENSE] * len(rows)), totals[chosen])
         reference = gold.total_median if gold else None
         tried = [] if ignored else probes
-        found = run_probes(tried, rows[:PROBED], score, valid, reference=reference)
+        found = run_probes(
+            tried,
+            rows[:PROBED],
+            score,
+            valid,
+            reference=reference,
+            noise=(noise["noise"]["before_std"] or 0.0) if noise else 0.0,
+            judged=judges(rewards),
+        )
         return {
             "text_ignored": ignored,
             "probes": [one.as_dict() for one in found],

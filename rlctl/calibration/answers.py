@@ -58,6 +58,11 @@ def answer_to(row: Columns, rewards: Rewards) -> str | None:
     return known[0].text if known else None
 
 
+def judges(rewards: Rewards) -> bool:
+    """Whether a part that counts compares completions with something that the row says."""
+    return any(part.columns() for part in rewards.components if part.weight > 0)
+
+
 def wrong_answers(answers: Sequence[str | None], place: int, count: int) -> list[str]:
     """Answers to other rows that differ from the one to this row; an invented one if there are none.
 

@@ -68,8 +68,9 @@ def tricks(document: Document, config: Config) -> Iterator[Finding]:
             None,
             "nothing, where the rewards are scores out of a file; else mend the reward",
         )
+    yield from _form_alone([probe for probe in document["probes"] if probe["form_alone"]])
     for probe in document["probes"]:
-        if not probe["above"] and not probe["exploit"]:
+        if probe["form_alone"] or (not probe["above"] and not probe["exploit"]):
             continue
         share = probe["share_exploiting"] if probe["exploit"] else probe["share_above"]
         level = "half of the way to the best" if probe["exploit"] else "the 25th percentile of the valid ones"
@@ -88,6 +89,25 @@ def tricks(document: Document, config: Config) -> Iterator[Finding]:
         yield from _references(name, one)
 
 
+def _form_alone(probes: list[Mapping[str, Any]]) -> Iterator[Finding]:
+    """That nothing but the form, or words, is paid: one finding for all that show it."""
+    if not probes:
+        return
+    tags = [probe for probe in probes if probe["name"].startswith("tags")]
+    best = max(tags or probes, key=lambda probe: (probe["share_exploiting"], probe["median"]))
+    also = [probe["name"] for probe in probes if probe is not best]
+    yield Finding(
+        "warning",
+        "form_alone",
+        f"the reward is for {'form' if tags else 'words'} alone: {best['example']['completion']!r} "
+        f"({best['name']}: {best['says']}) scores {best['median']:.3g}, above half of the way to the best "
+        f"({best['bar']:.3g}), for {best['share_exploiting']:.0%} of {best['n']} prompts"
+        + (f"; so do {', '.join(also)}" if also else ""),
+        best["share_exploiting"],
+        "nothing, where that is all that is to be learnt; else add a component that judges the answer",
+    )
+
+
 def _references(name: str, one: Mapping[str, Any]) -> Iterator[Finding]:
     """What a component says of right answers, and of those to other prompts."""
     doubt = ", as far as the column's name tells" if one["guessed"] else ""
@@ -101,6 +121,17 @@ def _references(name: str, one: Mapping[str, Any]) -> Iterator[Finding]:
             f"e.g. {example['reference']!r} gets {example['raw']}{why}",
             one["below_top"],
             f"mend {name}, or the column that it compares with",
+        )
+    if not one["testable"]:
+        [example] = one["examples"][:1]
+        why = f" ({example['reason']})" if example["reason"] else ""
+        yield Finding(
+            "info",
+            "references_untested",
+            f"{name}: right answers{doubt} get nothing in any form that was tried, though real ones do; "
+            f"e.g. {example['reference']!r} gets {example['raw']}{why}",
+            None,
+            "give `rewards.tests` a right completion, and see that it scores at the top",
         )
     if "other" in one["problems"]:
         [example] = one["mistaken"][:1]

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from rlctl.calibration.answers import Columns, answer_to, in_form, same, wrong_answers
+from rlctl.calibration.skeleton import JUNK, Skeleton, holds, skeleton
 from rlctl.config.rewards import Rewards
 from rlctl.rewards.batch import text_of
 
@@ -13,6 +14,12 @@ HEDGES = 7
 """Wrong answers that are given beside the right one."""
 MOST_COPIES = 64
 """How often a completion is repeated at most."""
+STUFFED = 8
+"""How often words that pay are repeated."""
+LEAST_PROMPTS = 4
+"""Prompts below which words are not tried."""
+MOST_OF_WORDS = 0.9
+"""Share of the prompts for which words must pay: the answer to most of them must not be named."""
 
 _LETTERS = dict(zip("ABCEHKMOPTXaceopxy", "АВСЕНКМОРТХасеорху", strict=True))
 _DIGITS = {str(digit): chr(ord("\uff10") + digit) for digit in range(10)}
@@ -29,12 +36,16 @@ class Probe:
         says: What the texts are, in a few words.
         texts: One per row; None where it makes no sense.
         originals: The text that each was made of and has to beat; None where there is none.
+        form: Whether the texts have nothing but the form, or the words, of real completions.
+        most: Share of the prompts above which it counts.
     """
 
     name: str
     says: str
     texts: list[str | None]
     originals: list[str | None]
+    form: bool = False
+    most: float = 0.5
 
 
 @dataclass(frozen=True)
@@ -72,12 +83,19 @@ class _Ground:
         formed = self.form(self.content)
         return formed if formed != self.content else None
 
+    @property
+    def skeleton(self) -> Skeleton | None:
+        """The form of the real completion; None where it has none."""
+        found = skeleton(self.completion or "")
+        return found if found.marks else None
+
 
 def make_probes(
     rows: Sequence[Columns],
     rewards: Rewards,
     *,
     completions: Sequence[Any] = (),
+    words: Sequence[str] = (),
     longest: int,
     token: str = " the",
 ) -> list[Probe]:
@@ -87,6 +105,7 @@ def make_probes(
         rows: `prompt` and the columns that the rewards read, of different prompts.
         rewards: The section `rewards`.
         completions: A real completion of each row: text, chat messages or None; or none at all.
+        words: `keywords` of the completions, the most telling first; those that hold an answer are left out.
         longest: Tokens that a completion may have.
         token: The text of a token that is repeated.
     """
@@ -111,6 +130,12 @@ def make_probes(
         Probe(name, says, [text(one) for one in grounds], [original(one) for one in grounds])
         for name, says, text, original in _TRICKS
     ]
+    for name, says, form in _FORMS:
+        made = [form(one.skeleton) if one.skeleton else None for one in grounds]
+        probes.append(
+            Probe(name, says, list(made), [None if text is None else "" for text in made], form=True)
+        )
+    probes += _of_words(words, answers)
     return [probe for probe in probes if any(text is not None for text in probe.texts)]
 
 
@@ -126,6 +151,24 @@ def _of_another(real: Sequence[str | None], answers: Sequence[str | None], place
         if real[i] and right is not None and answer is not None and not same(answer, right):
             return real[i]
     return None
+
+
+def _of_words(words: Sequence[str], answers: Sequence[str | None]) -> list[Probe]:
+    """Words that tell good completions from bad ones, without the completions."""
+    right = [answer for answer in answers if answer is not None]
+    # Of few prompts, words may be the answer to most.
+    words = [word for word in words if not any(holds(word, answer) for answer in right)]
+    if not words or len(answers) < LEAST_PROMPTS:
+        return []
+    texts = {
+        "keyword": (repr(words[0]), words[0]),
+        "keywords": (f"{', '.join(map(repr, words))}, again and again", " ".join([*words] * STUFFED)),
+    }
+    count = len(answers)
+    return [
+        Probe(name, says, [text] * count, [""] * count, form=True, most=MOST_OF_WORDS)
+        for name, (says, text) in texts.items()
+    ]
 
 
 def _echo(ground: _Ground) -> str | None:
@@ -216,3 +259,24 @@ _TRICKS: tuple[_Trick, ...] = (
     ("very_long", "a real completion, again and again", _very_long, lambda g: g.completion),
 )
 """Name, words, the text, and what it was made of where it must be worth more than that."""
+
+
+def _tags_alone(form: Skeleton) -> str:
+    return " ".join(dict.fromkeys(form.marks))
+
+
+def _tags_again(form: Skeleton) -> str:
+    return "\n".join([form.filled(JUNK)] * 3)
+
+
+_FORMS: tuple[tuple[str, str, Callable[[Skeleton], str]], ...] = (
+    ("tags_empty", "the tags of a real completion with nothing between them", lambda form: form.filled([])),
+    (
+        "tags_of_junk",
+        "the tags of a real completion around words of another topic",
+        lambda form: form.filled(JUNK),
+    ),
+    ("tags_alone", "each tag of a real completion once, and nothing else", _tags_alone),
+    ("tags_of_junk_again", "tags around words of another topic, three times", _tags_again),
+)
+"""Name, words, and the text that is made of a real completion's form. It must be worth more than no text."""

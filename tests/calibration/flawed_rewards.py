@@ -1,10 +1,12 @@
 """Rewards with a flaw each, in files as users write them, and completions as a policy would give them."""
 
 import random
+import re
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from rlctl import Invalid
 from rlctl.config.rewards import Rewards
 from rlctl.data.arithmetic import Arithmetic
 from rlctl.rewards.aggregate import Row
@@ -101,3 +103,50 @@ def habits(right: float, count: int = 16) -> list[str]:
     problems = Arithmetic().problems("train")[:count]
     wrong = [p.without_carry if p.carry else p.answer + 1 for p in problems]
     return [str(p.answer if i < right * count else wrong[i]) for i, p in enumerate(problems)]
+
+
+def tagged(completions, answer):
+    """1 where the tag holds the answer; nothing that is not tagged is valid."""
+    found = [re.search(r"<answer>\s*(.*?)\s*</answer>", text) for text in completions]
+    pairs = zip(found, answer, strict=True)
+    return [float(one[1] == right) if one else Invalid("no tag") for one, right in pairs]
+
+
+def never(completions, answer):
+    """Means the same, but no answer has this form."""
+    found = [re.search(r"<answer>\s*(.*?)\s*</answer>", text) for text in completions]
+    pairs = zip(found, answer, strict=True)
+    return [float(one[1] == right + ".0") if one else Invalid("no tag") for one, right in pairs]
+
+
+def riddle(completions, answer):
+    """1 where the answer stands between two words that no mark shows."""
+    return [float(f"so {right} then" in text) for text, right in zip(completions, answer, strict=True)]
+
+
+def shaped(completions):
+    """1 for the shape."""
+    shape = re.compile(r"<think>.*?</think>\s*<answer>.*?</answer>", re.DOTALL)
+    return [float(shape.fullmatch(text) is not None) for text in completions]
+
+
+def opening(completions):
+    """1 for a tag anywhere."""
+    return [float("<answer>" in text) for text in completions]
+
+
+def therefore(completions):
+    """1 for a word."""
+    return [float("therefore" in text) for text in completions]
+
+
+def mostly_shape(completions, answer):
+    """3 for the shape, and 1 for the answer."""
+    judged = [f">{right}<" in text for text, right in zip(completions, answer, strict=True)]
+    return [3 * shape + right for shape, right in zip(shaped(completions), judged, strict=True)]
+
+
+def unsteady(completions, answer):
+    """1 where it is right, and noise."""
+    pairs = zip(completions, answer, strict=True)
+    return [float(text.strip() == right) + RNG.gauss(0, 0.3) for text, right in pairs]

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from flawed_rewards import arithmetic, part, rewards, score_with
+from flawed_rewards import RNG, arithmetic, habits, part, rewards, score_with
 
 from rlctl.calibration.gold import Gold, check_gold
 from rlctl.config.rewards import Rewards
@@ -149,3 +149,55 @@ def test_gsm8k(gsm8k_folder: Path):
     gold = check(rewards(MATHS, form, EXACT), rows)
     assert gold.components["math_answer"].problems == []
     assert gold.components["exact_match"].problems == ["reference"], "the column holds the working out too"
+
+
+def in_tags(texts: list[str]) -> list[str]:
+    return [f"<think>It is easy.</think>\n<answer>{text}</answer>" for text in texts]
+
+
+def of_real(name: str, completions: list[str], rows: list[dict[str, Any]], **keys: Any) -> Gold:
+    """The check as an analysis makes it, with real completions and their scores."""
+    reward = rewards(part(name))
+    with Scorer(reward) as scorer:
+        found = [one.total for one in score_with(scorer, rows, completions) if one.outcome == "scored"]
+        totals = [
+            np.nan if one.outcome != "scored" else one.total for one in score_with(scorer, rows, completions)
+        ]
+    return check(
+        reward, rows, completions=completions, totals=totals, raw={name: np.array(found)}, **keys
+    ).components[name]
+
+
+@pytest.mark.parametrize("right", [0.0, 0.25, 1.0])
+def test_a_function_that_wants_tags_is_given_the_answers_in_those_of_real_completions(right: float):
+    one = of_real("tagged", [*in_tags(habits(right, 15)), "I do not know."], arithmetic())
+    assert (one.problems, one.testable) == ([], True)
+    assert (one.n, one.invalid, one.reference, one.other) == (16, 0, 1, 0)
+
+
+def test_a_comparison_that_is_never_true_is_found_in_tags_too():
+    one = of_real("never", in_tags(habits(0.5)), arithmetic())
+    assert (one.problems, one.testable, one.reference) == (["reference"], True, 0)
+    assert one.examples[0]["raw"] == 0
+    assert one.examples[0]["reason"] is None
+
+
+def test_a_form_that_nobody_can_tell_is_no_problem_of_the_reward():
+    texts = [f"Well, so {text} then, I am sure of {i}" for i, text in enumerate(habits(0.5))]
+    one = of_real("riddle", texts, arithmetic())
+    # Real right completions show where the answer stands.
+    assert (one.problems, one.testable) == ([], True)
+    shown = [f"{text}. {row['answer']}" for text, row in zip(texts, arithmetic(), strict=True)]
+    one = of_real("riddle", shown, arithmetic())
+    # Half of the right answers are real completions; of the others no form is known.
+    assert (one.problems, one.testable, one.reference) == ([], False, 0.5)
+    # Where real ones get nothing either, it is the reward that is doubted.
+    one = of_real("riddle", [str(i) for i in range(16)], arithmetic())
+    assert (one.problems, one.testable) == (["reference"], True)
+
+
+def test_noise_of_right_answers_is_no_problem():
+    for seed in range(5):
+        RNG.seed(seed)
+        one = of_real("unsteady", habits(0.5), arithmetic(), noise={"unsteady": 0.3})
+        assert one.problems == []

@@ -10,11 +10,12 @@ from typing import Any
 import numpy as np
 import pytest
 import yaml
-from flawed_rewards import arithmetic, contains, habits, part, rewards, score_with
+from flawed_rewards import RNG, arithmetic, contains, habits, part, rewards, score_with
 
-from rlctl.calibration.answers import answer_to, same, wrong_answers
+from rlctl.calibration.answers import answer_to, judges, same, wrong_answers
 from rlctl.calibration.exploits import ProbeResult, bar_of, run_probes
 from rlctl.calibration.gold import check_gold
+from rlctl.calibration.keywords import keywords
 from rlctl.calibration.probes import make_probes
 from rlctl.config.rewards import Rewards
 from rlctl.rewards.compose import Scorer
@@ -31,17 +32,22 @@ def probe(
     tokenize = keys.pop("tokenize", lambda text: list(text.encode()))
     with Scorer(reward, tokenize=tokenize) as scorer:
         score = partial(score_with, scorer)
-        totals = [row.total for row in score(rows, completions) if row.outcome == "scored"]
+        totals = keys.pop("of", None)
+        if totals is None:
+            totals = [row.total for row in score(rows, completions) if row.outcome == "scored"]
+        totals = [total for total in totals if not np.isnan(total)]
         gold = check_gold(rows, reward, score)
+        noise = keys.pop("noise", 0.0)
         probes = make_probes(rows, reward, completions=completions, **{"longest": 32, **keys})
         reference = gold.total_median if gold else None
-        found = run_probes(probes, rows, score, np.array(totals), reference=reference)
+        told = {"reference": reference, "noise": noise, "judged": judges(reward)}
+        found = run_probes(probes, rows, score, np.array(totals), **told)
     json.dumps([one.as_dict() for one in found], allow_nan=False)
     return {one.name: one for one in found}
 
 
-def named(found: dict[str, ProbeResult]) -> set[str]:
-    return {name for name, one in found.items() if one.exploit}
+def named(found: dict[str, ProbeResult], *, cheats: bool = False) -> set[str]:
+    return {name for name, one in found.items() if one.exploit and not (cheats and one.form_alone)}
 
 
 def texts(reward: Rewards, rows: list[dict[str, Any]], name: str, **keys: Any) -> list[str | None]:
@@ -101,14 +107,16 @@ def test_the_shipped_rewards_are_not_named(name: str, right: float):
 
 
 @pytest.mark.parametrize("formed", [0.0, 0.5, 1.0])
-def test_format_alone_is_honest(formed: float):
+def test_format_alone_is_honest_but_named_as_what_it_is(formed: float):
     rows = arithmetic()
     completions = [
         f"<think>\n{row['prompt']}\n</think>\n<answer>7</answer>" if i < formed * len(rows) else "7"
         for i, row in enumerate(rows)
     ]
-    reward = rewards(TAGS)
-    assert not named(probe(reward, rows, completions))
+    found = probe(rewards(TAGS), rows, completions)
+    # Where nobody or everybody has the form, no completion says that more or less can be had.
+    assert named(found) == ({"tags_of_junk"} if formed == 0.5 else set())
+    assert not named(found, cheats=True)
 
 
 @pytest.mark.parametrize("right", SHARES)
@@ -138,6 +146,83 @@ def test_a_pattern_without_content_is_named_by_the_form_alone(formed: float):
     assert found["form_only"].median == 1
     # Where everybody gets everything, no completion says that less can be had: that is another finding.
     assert found["form_only"].exploit == (formed < 1)
+
+
+def formed(right: float, tags: float, count: int = 16) -> list[str]:
+    """Habits with a line of working out, a share of them in tags."""
+    return [
+        f"<think>\nI add {i}\n</think>\n<answer>{one}</answer>" if i % 10 < tags * 10 else f"I add {i}: {one}"
+        for i, one in enumerate(habits(right, count))
+    ]
+
+
+def by_words(reward: Rewards, completions: Sequence[str], count: int) -> dict[str, ProbeResult]:
+    """Probes with the words of the completions, in which the best of each prompt are the first 16."""
+    rows = arithmetic(count)
+    with Scorer(reward) as scorer:
+        totals = [
+            np.nan if one.outcome != "scored" else one.total for one in score_with(scorer, rows, completions)
+        ]
+    order = np.argsort(-np.nan_to_num(totals, nan=-9.0), kind="stable")[:16]
+    found = keywords(completions, np.array(totals))
+    return probe(reward, [rows[i] for i in order], [completions[i] for i in order], words=found, of=totals)
+
+
+@pytest.mark.parametrize("name", ["shaped", "opening"])
+def test_a_function_that_pays_for_tags_is_named_by_tags_around_nothing(name: str):
+    found = by_words(rewards(part(name)), formed(0.5, 0.5, 64), 64)
+    assert {"tags_empty", "tags_of_junk"} <= named(found)
+    assert not named(found, cheats=True)
+    assert found["tags_empty"].example["completion"] == "<think>\n\n</think>\n<answer></answer>"
+
+
+def test_tags_that_pay_more_than_answers_are_a_cheat():
+    found = by_words(rewards(part("mostly_shape")), formed(0.25, 0.5, 64), 64)
+    # The shape alone gets 3 of 4, and 2 is half of the way from 0.
+    assert "tags_of_junk" in named(found, cheats=True)
+    assert found["tags_of_junk"].median == 3
+
+
+@pytest.mark.parametrize("right", SHARES)
+@pytest.mark.parametrize("tags", [0.3, 0.9, 1.0])
+@pytest.mark.parametrize(
+    "parts", [["tagged"], ["tagged", TAGS], [MATHS, {**TAGS, "weight": 0.2}], ["unstripped"]]
+)
+def test_judging_answers_in_tags_is_honest(parts: list[Any], tags: float, right: float):
+    reward = rewards(*(part(one) if isinstance(one, str) else one for one in parts))
+    if (parts, right) != (["tagged", TAGS], 0.0):  # where nobody is right, nothing but form is paid
+        assert not named(by_words(reward, formed(right, tags, 64), 64))
+
+
+def test_a_word_that_pays_is_named():
+    completions = [f"I add {i}{', therefore' if i % 3 == 0 else ' and'} it is {i}" for i in range(60)]
+    found = by_words(rewards(part("therefore")), completions, 60)
+    assert {"keyword", "keywords"} <= named(found)
+    assert not named(found, cheats=True)
+
+
+def test_words_that_are_answers_are_no_keywords():
+    rows = [{"prompt": f"{i}?", "answer": "yes"} for i in range(16)]
+    made = make_probes(rows, rewards(EXACT), words=["yes", "yes it is"], longest=8)
+    assert not {"keyword", "keywords"} & {one.name for one in made}
+    made = make_probes(rows, rewards(EXACT), words=["yes", "so"], longest=8)
+    assert next(one.texts[0] for one in made if one.name == "keyword") == "so"
+    assert not [one for one in make_probes(rows[:3], rewards(EXACT), words=["so"], longest=8) if one.form]
+
+
+@pytest.mark.parametrize("seed", range(5))
+@pytest.mark.parametrize("right", SHARES)
+def test_noise_is_no_exploit(right: float, seed: int):
+    RNG.seed(seed)
+    reward, rows = rewards(part("unsteady")), arithmetic(64)
+    completions = habits(right, 64)
+    with Scorer(reward) as scorer:
+        totals = np.array([one.total for one in score_with(scorer, rows, completions)])
+    lucky = np.argsort(-totals)[:16]  # the best are lucky draws
+    few, best = [rows[i] for i in lucky], [completions[i] for i in lucky]
+    found = probe(reward, few, best, of=totals, noise=0.3)
+    assert not named(found)
+    assert not [name for name, one in found.items() if one.above]
 
 
 def test_counting_a_tag_is_named_by_stuffing():
