@@ -87,7 +87,7 @@ def choose(scorer: Scorer, completions: Completions, config: Config) -> Choice:
         table.totals[table.valid],
         table.groups[table.valid],
         current=None,
-        invalid=int(table.invalid.sum()),
+        invalid=int(table.penalised.sum()),
         group_size=size,
         scale=config.algorithm.scale_rewards,
     )

@@ -87,7 +87,7 @@ class Figures:
             self.rewards_of_valid,
             self._table.groups[self._table.valid],
             current=float(penalty) if isinstance(penalty, int | float) else None,
-            invalid=int(self._table.invalid.sum()),
+            invalid=int(self._table.penalised.sum()),
             group_size=self.config.algorithm.num_generations,
             scale=self.config.algorithm.scale_rewards,
         )
@@ -218,7 +218,7 @@ class Figures:
             return []
         mean, unit = float(self.rewards_of_valid.mean()), advice.within_std
         named = [one for one in (advice.current, advice.recommended) if one is not None]
-        seen = float(table.invalid.sum()) / max(1, int((table.valid | table.invalid).sum()))
+        seen = float(table.penalised.sum()) / max(1, int((table.valid | table.penalised).sum()))
         cells = simulate(
             self.rewards_of_valid,
             table.groups[table.valid],

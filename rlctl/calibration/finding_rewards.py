@@ -119,6 +119,8 @@ def spread(document: Document, config: Config) -> Iterator[Finding]:
 def penalty(document: Document, config: Config) -> Iterator[Finding]:
     """Whether the penalty of invalid completions is right."""
     found, invalid = document["penalty"], document["invalid"]
+    if config.rewards.on_error == "penalty":
+        invalid += document["failed"]  # which get it too
     value, current = found["recommended"], found["current"]
     advice = "" if value is None else f"rewards.invalid_penalty: {value:.4g} (--apply writes it)"
     severity: Severity = "warning" if invalid and found["ci95"] else "info"
@@ -149,8 +151,8 @@ def penalty(document: Document, config: Config) -> Iterator[Finding]:
         yield Finding(
             severity,
             "penalty_in_full",
-            f"the penalty {current:g} is {found['depth']:.3g} standard deviations deep, and felt in full with "
-            f"scale_rewards: none, that much more than the differences among valid completions{none}",
+            f"the penalty {current:g} is {found['depth']:.3g} standard deviations deep, and felt in full "
+            f"with scale_rewards: none: that much more than differences among valid completions{none}",
             found["depth"],
             advice,
         )

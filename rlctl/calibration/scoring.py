@@ -170,7 +170,7 @@ def as_table(rows: Sequence[Row], completions: Completions, rewards: Rewards) ->
     Args:
         rows: One per completion.
         completions: Their groups and lengths.
-        rewards: The names of the components, and the scale.
+        rewards: The names of the components, the scale, and what becomes of failures.
     """
     names = [part.name for part in rewards.components]
     lengths = [len(text) for text in completions.plain_texts]
@@ -184,6 +184,7 @@ def as_table(rows: Sequence[Row], completions: Completions, rewards: Rewards) ->
         parts={name: _numbers([row.weighted[name] for row in rows]) / rewards.scale for name in names},
         lengths=np.array(lengths, dtype=np.float64),
         unit="characters" if completions.ids is None else "tokens",
+        failed_penalised=rewards.on_error == "penalty",
     )
 
 

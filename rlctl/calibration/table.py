@@ -28,6 +28,7 @@ class Table:
         parts: Component → (N,) its share of the total, before scale; NaN where it does not count.
         lengths: (N,) length of each completion, in tokens where they are known, else in characters.
         unit: `tokens` or `characters`.
+        failed_penalised: Whether failed rows get the penalty: `rewards.on_error: penalty`.
     """
 
     totals: Floats
@@ -37,6 +38,7 @@ class Table:
     parts: Mapping[str, Floats] = field(default_factory=dict)
     lengths: Floats = field(default_factory=lambda: np.zeros(0))
     unit: str = "characters"
+    failed_penalised: bool = False
 
     def __len__(self) -> int:
         return len(self.totals)
@@ -48,8 +50,13 @@ class Table:
 
     @cached_property
     def invalid(self) -> Mask:
-        """(N,) rows that get the penalty as invalid."""
+        """(N,) rows that are invalid."""
         return self.outcomes == INVALID
+
+    @cached_property
+    def penalised(self) -> Mask:
+        """(N,) rows that get the penalty."""
+        return self.invalid | ((self.outcomes == FAILED) & self.failed_penalised)
 
     @property
     def grouped(self) -> bool:
@@ -72,8 +79,8 @@ class Table:
         return sizes
 
     def with_penalty(self, penalty: float) -> "Table":
-        """The same with another total of invalid completions."""
-        return replace(self, totals=np.where(self.invalid, penalty, self.totals))
+        """The same with another total of the completions that get the penalty."""
+        return replace(self, totals=np.where(self.penalised, penalty, self.totals))
 
 
 def group_means(values: Floats, groups: Integers) -> Floats:

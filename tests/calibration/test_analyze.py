@@ -164,6 +164,36 @@ def test_failures_do_not_end_it(tmp_path, value):
     assert found["reasons"][0]["outcome"] == "failed"
 
 
+def test_failures_that_get_the_penalty_count_as_invalid_ones_do(tmp_path):
+    made = rows([["nan", 1.0, 2.0, "invalid"], ["nan", 2.0, 3.0, 5.0]] * 4)
+    algorithm = {"type": "grpo", "num_generations": 8}
+    found = analyse(
+        tmp_path, made, rewards={"invalid_penalty": -9.0, "on_error": "penalty"}, algorithm=algorithm
+    )
+    # 12 of 32 get it: more than one of eight.
+    assert found["penalty"]["invalid_share"] == 12 / 32
+    assert 12 / 32 in {cell["invalid_fraction"] for cell in found["simulation"]}
+    assert (found["invalid"], found["failed"]) == (4, 8)
+    masked = analyse(tmp_path, made, rewards={"invalid_penalty": -9.0}, algorithm=algorithm)
+    assert masked["penalty"]["invalid_share"] == 4 / 24
+    # Yet to be chosen, it is the advised one for the failed too: 3/8 as deep as it is, not 1/6.
+    auto = analyse(
+        tmp_path, made, rewards={"invalid_penalty": "auto", "on_error": "penalty"}, algorithm=algorithm
+    )
+    assert auto["groups"]["validity_share"] > 0.5
+    assert auto["penalty"]["invalid_share"] == 12 / 32
+
+
+def test_a_penalty_that_failures_alone_get_is_a_warning(tmp_path):
+    made = rows([["nan", 1.0, 2.0, 3.0], ["nan", 2.0, 3.0, 5.0]] * 4)
+    sections = {"invalid_penalty": -1e6, "on_error": "penalty"}
+    [finding] = [
+        one for one in analyse(tmp_path, made, rewards=sections)["findings"] if one["code"] == "penalty_too_harsh"
+    ]
+    assert finding["severity"] == "warning"
+    assert "no completion was invalid" not in finding["message"]
+
+
 def test_everything_failed(tmp_path):
     found = analyse(tmp_path, rows([["nan"] * 4] * 2))
     assert (found["valid"], found["failed"]) == (0, 8)
