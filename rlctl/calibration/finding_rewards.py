@@ -8,6 +8,8 @@ from rlctl.config.config import Config
 
 FAR = 1.0
 """Standard deviations within prompts that a plain rule must be away from the advice to be worth a word."""
+INTERACTION = 0.1
+"""Share of the advantage's variance that parts leave which do not add up, above which none is called idle."""
 FEW = 8
 """Completions below which it is too early to say that a component is constant."""
 
@@ -187,6 +189,8 @@ def penalty(document: Document, config: Config) -> Iterator[Finding]:
 def components(document: Document, config: Config) -> Iterator[Finding]:
     """What each component adds."""
     weighted = [part for part in config.rewards.components if part.weight]
+    # Where parts do not simply add up, one may decide everything through the others.
+    additive = abs(document["groups"]["interaction_share"] or 0.0) <= INTERACTION
     for part in weighted:
         name, one = part.name, document["components"][part.name]
         share = one["share_of_advantage_variance"]
@@ -201,7 +205,7 @@ def components(document: Document, config: Config) -> Iterator[Finding]:
                 f"mend {name}, or drop it and analyse again{again}",
             )
             continue
-        if share is not None and share < 0.02 and len(weighted) > 1:
+        if share is not None and share < 0.02 and len(weighted) > 1 and additive:
             yield _idle(name, share, one)
         full = [(end, one["saturated"][end]) for end in ("low", "high") if one["saturated"][end] is not None]
         end, most = max(full, key=lambda pair: pair[1], default=("low", 0.0))

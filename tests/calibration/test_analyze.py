@@ -118,6 +118,25 @@ def test_a_component_with_a_hundredth_of_the_spread_is_idle(tmp_path):
     assert idle["message"].startswith("first makes")
 
 
+def test_a_part_of_a_geometric_mean_that_decides_everything_is_not_idle(tmp_path):
+    rng = np.random.default_rng(1)
+    right = (rng.random((50, 4)) < 0.5).astype(float)
+    style = 1 - 0.01 * rng.random((50, 4))
+    parts = {"name": "first", "weight": 0.01}, {"name": "second", "weight": 1.0}
+    made = rows(right.tolist(), style.tolist())
+    found = analyse(tmp_path, made, *parts, rewards={"aggregate": "weighted_geometric_mean"})
+    # 0 where wrong, whatever the weight: that makes nearly all of the variance, but for the one in 16 groups
+    # that are all right.
+    assert found["groups"]["interaction_share"] > 0.8
+    assert abs(found["components"]["first"]["share_of_advantage_variance"]) < 0.02
+    assert "idle_component" not in codes(found)
+    # Where it is never 0 the two do add up, nearly.
+    mild = rows((0.5 + 0.5 * right).tolist(), (0.1 + 0.9 * rng.random((50, 4))).tolist())
+    found = analyse(tmp_path, mild, *parts, rewards={"aggregate": "weighted_geometric_mean"})
+    assert abs(found["groups"]["interaction_share"]) < 0.1
+    assert "idle_component" in codes(found)
+
+
 def test_a_constant_component(tmp_path):
     made = rows([[0.0, 1.0, 2.0, 3.0]] * 4, [[0.7] * 4] * 4)
     found = analyse(tmp_path, made, {"name": "first"}, {"name": "second"})
