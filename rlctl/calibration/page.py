@@ -9,6 +9,7 @@ from rlctl.calibration.wording import command, grouping, headline, notes, origin
 from rlctl.reports import figures
 from rlctl.reports.svg import svg
 from rlctl.reports.templates import template
+from rlctl.reports.visible import CONTROLS
 
 Document = Mapping[str, Any]
 
@@ -20,12 +21,6 @@ MOST_PAIRS = 15
 THIN = 2.0
 """Per cent of the width of a small histogram that a single value takes."""
 SCALES = ("group", "batch", "none")
-CONTROLS = {
-    **{code: 0x2400 + code for code in range(32) if chr(code) not in "\t\n"},
-    **{code: f"\\x{code:x}" for code in range(0x80, 0xA0)},
-    0x7F: 0x2421,
-}
-"""Control characters → what shows them: completions hold whatever a model writes."""
 
 
 def page(document: Document, *, title: str, config_text: str) -> str:

@@ -18,6 +18,7 @@ from rlctl.cli.layout import columns, heading, indented, pairs
 from rlctl.cli.output import print_lines
 from rlctl.cli.penalty_view import penalty
 from rlctl.reports.figures import number, percent, share_with_interval, with_interval
+from rlctl.reports.visible import visible
 from rlctl.rewards.batch import text_of
 
 Document = Mapping[str, Any]
@@ -41,6 +42,7 @@ def show(document: Document, screen: Console, *, folder: str | None = None) -> N
         screen: Where to.
         folder: Where the files are; None where there are none.
     """
+    document = visible(document)
     if screen.is_terminal:
         _print(document, screen)
     else:

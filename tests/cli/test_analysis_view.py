@@ -199,6 +199,15 @@ def test_where_completions_are_from_is_said(capsys, source: dict[str, Any], says
     assert says in plain(capsys, {**document(), "source": source})
 
 
+def test_control_characters_of_others_do_nothing(capsys) -> None:
+    shown = document()
+    shown["reasons"][0]["reason"] = "\x1b[2Jgone\x9b1m"
+    shown["components"]["\x07"] = shown["components"].pop("mine")
+    out = plain(capsys, shown)
+    assert "correct: ␛[2Jgone\\x9b1m" in out
+    assert "  ␇ " in out
+
+
 def test_text_of_others_is_no_markup(capsys) -> None:
     shown = document()
     shown["reasons"][0]["reason"] = "[bold]no[/bold] [/] \\["
