@@ -91,7 +91,10 @@ def test_where_nothing_is_divided_a_penalty_of_a_million_is_felt_in_full(tmp_pat
     assert (found["penalty"]["verdict"], found["penalty"]["spread_left"]) == (None, 1.0)
     assert (found["groups"]["scale"], found["groups"]["flattened_fraction"]) == ("none", 0.0)
     [finding] = [one for one in found["findings"] if one["code"] == "penalty_in_full"]
-    assert (finding["severity"], finding["figure"]) == ("warning", pytest.approx((1e6 + 8 / 3) / (5 / 3) ** 0.5))
+    assert (finding["severity"], finding["figure"]) == (
+        "warning",
+        pytest.approx((1e6 + 8 / 3) / (5 / 3) ** 0.5),
+    )
     assert not {"penalty_too_harsh", "flattened"} & set(codes(found))
     found = analyse(tmp_path, made, rewards={"invalid_penalty": -5.0}, algorithm=algorithm)
     assert found["penalty"]["verdict"] == "good"
@@ -195,7 +198,7 @@ def test_failures_that_get_the_penalty_count_as_invalid_ones_do(tmp_path):
     assert (found["invalid"], found["failed"]) == (4, 8)
     masked = analyse(tmp_path, made, rewards={"invalid_penalty": -9.0}, algorithm=algorithm)
     assert masked["penalty"]["invalid_share"] == 4 / 24
-    # Yet to be chosen, it is the advised one for the failed too: 3/8 as deep as it is, not 1/6.
+    # Yet to be chosen, it is the advised one for the failed too, which without it would be left out.
     auto = analyse(
         tmp_path, made, rewards={"invalid_penalty": "auto", "on_error": "penalty"}, algorithm=algorithm
     )
@@ -207,7 +210,9 @@ def test_a_penalty_that_failures_alone_get_is_a_warning(tmp_path):
     made = rows([["nan", 1.0, 2.0, 3.0], ["nan", 2.0, 3.0, 5.0]] * 4)
     sections = {"invalid_penalty": -1e6, "on_error": "penalty"}
     [finding] = [
-        one for one in analyse(tmp_path, made, rewards=sections)["findings"] if one["code"] == "penalty_too_harsh"
+        one
+        for one in analyse(tmp_path, made, rewards=sections)["findings"]
+        if one["code"] == "penalty_too_harsh"
     ]
     assert finding["severity"] == "warning"
     assert "no completion was invalid" not in finding["message"]

@@ -78,6 +78,14 @@ def test_from_the_spread_within_prompts(tmp_path: Path) -> None:
     assert found.advice.provisional
 
 
+def test_failures_that_get_the_penalty_count(tmp_path: Path) -> None:
+    config = config_of(tmp_path, on_error="penalty", max_failure_rate=1.0)
+    with Scorer(config.rewards) as scorer:
+        found = choose(scorer, given("1 2 seven", "11 bad eight"), config)
+    assert found.outcomes == {"scored": 3, "invalid": 1, "not_applicable": 0, "failed": 2}
+    assert found.advice.invalid_share == 3 / 6
+
+
 @pytest.mark.parametrize(
     ("groups", "reason"),
     [
