@@ -158,6 +158,43 @@ def test_right_answers_that_are_scored_wrong(tmp_path):
     assert one(found, "wrong_answers_score_high")["figure"] == 1.0
 
 
+def test_form_alone_is_one_finding_and_answers_in_tags_are_tested(tmp_path):
+    code = (
+        "import re\n"
+        "def shape(completions):\n"
+        "    return [float(re.fullmatch('<answer>.*</answer>', c) is not None) for c in completions]\n"
+        "def right(completions, answer):\n"
+        "    return [float(f'<answer>{a}</answer>' in c) for c, a in zip(completions, answer)]\n"
+        "def hidden(completions, answer):\n"
+        "    return [float(f'so {a} it' in c) for c, a in zip(completions, answer)]\n"
+    )
+    (tmp_path / "tags.py").write_text(code, encoding="utf-8")
+    made = [
+        {
+            "prompt": f"{i // 4}+1=",
+            "completion": f"<answer>{i // 4 + 1 + i % 2}</answer>"
+            if i % 4 < 2
+            else f"so {i // 4 + 1} it is, 0",
+            "answer": str(i // 4 + 1),
+            "first": 0,
+        }
+        for i in range(160)
+    ]
+
+    def found(name):
+        part = {"name": name, "function": f"{tmp_path / 'tags.py'}:{name}"}
+        return analyse(tmp_path, made, part, data=_data(tmp_path))
+
+    form = one(found("shape"), "form_alone")
+    assert (form["severity"], form["figure"]) == ("warning", 1.0)
+    assert "the reward is for form alone: '<answer></answer>'" in form["message"]
+    assert "exploit" not in codes(found("shape"))
+    of_right = found("right")
+    assert not {"form_alone", "exploit", "right_answers_score_low"} & set(codes(of_right))
+    assert of_right["gold"]["components"]["right"]["reference"] == 1.0
+    assert "right_answers_score_low" not in codes(found("hidden"))
+
+
 def test_noise_and_batch_mates(tmp_path):
     code = (
         "import random\n"

@@ -36,7 +36,8 @@ def probe(
         if totals is None:
             totals = [row.total for row in score(rows, completions) if row.outcome == "scored"]
         totals = [total for total in totals if not np.isnan(total)]
-        gold = check_gold(rows, reward, score)
+        own = [np.nan if one.outcome != "scored" else one.total for one in score(rows, completions)]
+        gold = check_gold(rows, reward, score, completions=completions, totals=own)
         noise = keys.pop("noise", 0.0)
         probes = make_probes(rows, reward, completions=completions, **{"longest": 32, **keys})
         reference = gold.total_median if gold else None
@@ -190,8 +191,7 @@ def test_tags_that_pay_more_than_answers_are_a_cheat():
 )
 def test_judging_answers_in_tags_is_honest(parts: list[Any], tags: float, right: float):
     reward = rewards(*(part(one) if isinstance(one, str) else one for one in parts))
-    if (parts, right) != (["tagged", TAGS], 0.0):  # where nobody is right, nothing but form is paid
-        assert not named(by_words(reward, formed(right, tags, 64), 64))
+    assert not named(by_words(reward, formed(right, tags, 64), 64))
 
 
 def test_a_word_that_pays_is_named():
