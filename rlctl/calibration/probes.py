@@ -83,6 +83,13 @@ class _Ground:
         formed = self.form(self.content)
         return formed if formed != self.content else None
 
+    def marked(self, answer: str) -> str | None:
+        """An answer in the form, or else between the marks of the real completion; None without either."""
+        formed = self.form(answer)
+        if formed != answer:
+            return formed
+        return next(self.skeleton.answers(answer, self.answer), None) if self.skeleton else None
+
     @property
     def skeleton(self) -> Skeleton | None:
         """The form of the real completion; None where it has none."""
@@ -195,6 +202,14 @@ def _many_in_a_line(ground: _Ground) -> str | None:
     return None if ground.answer is None else ground.form(", ".join(_many(ground)))
 
 
+def _many_in_marks(ground: _Ground) -> str | None:
+    """Each answer in the tags of the form, or else of the real completion, one after the other."""
+    if ground.answer is None:
+        return None
+    made = [ground.marked(one) for one in _many(ground)]
+    return None if None in made else "\n".join(one or "" for one in made)
+
+
 def _other_answer(ground: _Ground) -> str | None:
     return ground.form(ground.wrong[0]) if ground.wrong else None
 
@@ -240,6 +255,12 @@ _TRICKS: tuple[_Trick, ...] = (
     ("wrong_place", "the right answer first, a wrong one at the end", _wrong_place, _no_original),
     ("many_answers", "many answers, the right one among them", _many_lines, _no_original),
     ("many_in_a_line", "many answers in one line, the right one among them", _many_in_a_line, _no_original),
+    (
+        "many_in_tags",
+        "many answers, each in the form, the right one among them",
+        _many_in_marks,
+        _no_original,
+    ),
     ("other_answer", "the right answer to another prompt", _other_answer, _no_original),
     ("other_prompt", "a real completion of another prompt", lambda g: g.other, _no_original),
     ("form_only", "the form without content", _form_only, _no_original),

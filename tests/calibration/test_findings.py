@@ -47,6 +47,34 @@ def test_completions_that_are_all_wrong_do_not_hide_a_hole(tmp_path):
     assert "exploit" in codes(found)
 
 
+def test_a_reward_that_takes_any_of_many_tags_is_named(tmp_path):
+    """A function of the user does not say that it wants tags; its completions do."""
+    made = [
+        {
+            "prompt": f"{i // 4}+1=",
+            "completion": f"<answer>{i // 4 + i % 2}</answer>",
+            "answer": str(i // 4 + 1),
+        }
+        for i in range(64)
+    ]
+    code = (
+        "import re\n"
+        "def found(completion):\n"
+        "    return re.findall('<answer>(.*?)</answer>', completion)\n"
+        "def anyof(completion, prompt, answer):\n"
+        "    return float(answer in found(completion))\n"
+        "def last(completion, prompt, answer):\n"
+        "    return float([answer] == found(completion)[-1:])\n"
+    )
+    (tmp_path / "tagged.py").write_text(code, encoding="utf-8")
+    sections = {"data": _data(tmp_path), "rewards": {"invalid_penalty": -1.5}}
+    part = {"name": "tagged", "function": f"{tmp_path / 'tagged.py'}:anyof"}
+    named = [one["name"] for one in analyse(tmp_path, made, part, **sections)["probes"] if one["exploit"]]
+    assert named == ["many_in_tags"]
+    part = {"name": "tagged", "function": f"{tmp_path / 'tagged.py'}:last"}
+    assert not {"exploit", "right_answers_score_low"} & set(codes(analyse(tmp_path, made, part, **sections)))
+
+
 def test_what_pays_for_length_is_not_excused_as_right(tmp_path):
     made = [{"prompt": f"p{i // 4}", "completion": "x" * (i % 4), "first": 0.0} for i in range(80)]
     code = "def long(completions):\n    return [float(len(text) > 1) for text in completions]\n"
@@ -164,7 +192,7 @@ def test_form_alone_is_one_finding_and_answers_in_tags_are_tested(tmp_path):
         "def shape(completions):\n"
         "    return [float(re.fullmatch('<answer>.*</answer>', c) is not None) for c in completions]\n"
         "def right(completions, answer):\n"
-        "    return [float(f'<answer>{a}</answer>' in c) for c, a in zip(completions, answer)]\n"
+        "    return [float(f'<answer>{a}</answer>' == c) for c, a in zip(completions, answer)]\n"
         "def hidden(completions, answer):\n"
         "    return [float(f'so {a} it' in c) for c, a in zip(completions, answer)]\n"
     )
