@@ -38,9 +38,15 @@ def run(
     from rlctl.training.stopping import StopSignals
 
     with StopSignals() as stop, stdout_kept_for(as_json):
+        from rlctl.training.together import leave_group
         from rlctl.training.train import train
 
-        result = train(config, resume=resume, console=console(stderr=as_json), quiet=quiet, stop=stop)
+        done = False
+        try:
+            result = train(config, resume=resume, console=console(stderr=as_json), quiet=quiet, stop=stop)
+            done = True
+        finally:
+            leave_group(all_done=done)
     if as_json:
         print_json(result.summary)
 

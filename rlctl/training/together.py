@@ -1,5 +1,6 @@
 """What the processes of one run do as one, so that none waits for another that has given up. Torch-free."""
 
+import os
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, TypeVar
@@ -70,3 +71,19 @@ class Together:
         if caught is not None or first is None:
             return caught
         return OSError(first[0]) if first[1] else RlctlError(first[0])
+
+
+def leave_group(*, all_done: bool) -> None:
+    """Close the connections between processes before this one ends; open ones can abort it at exit.
+
+    Args:
+        all_done: Whether every process has come to its end: then they wait for each other first.
+    """
+    if int(os.environ.get("WORLD_SIZE", "1")) < 2:
+        return
+    from torch import distributed
+
+    if distributed.is_available() and distributed.is_initialized():
+        if all_done:
+            distributed.barrier()
+        distributed.destroy_process_group()
