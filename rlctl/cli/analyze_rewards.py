@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -15,29 +16,30 @@ if TYPE_CHECKING:
     from rlctl.config.config import Config
 
 
-def run(
-    path: str | None,
-    overrides: list[str],
-    num_samples: int | None,
-    completions: str | None,
-    texts: list[str],
-    row: str | None,
-    of_run: str | None,
-    output: str | None,
-    *,
-    apply: bool,
-    as_json: bool,
-    quiet: bool,
-) -> None:
+@dataclass(frozen=True)
+class Asked:
+    """What the command line asks for; the options of `rlctl analyze-rewards`, under their names."""
+
+    config: str | None
+    num_samples: int | None
+    completions: str | None
+    texts: list[str]
+    row: str | None
+    run: str | None
+    output: str | None
+    apply: bool
+
+
+def run(asked: Asked, overrides: list[str], *, as_json: bool, quiet: bool) -> None:
     """Check what is asked for, analyse, print the report, and write the penalty where that is wanted."""
-    _check(path, num_samples, completions, texts, row, of_run, output, apply=apply)
-    columns = None if row is None else _columns(row)
-    with _config_of(path, of_run) as (file, which):
-        config = _loaded(file, overrides, completions, texts=bool(texts), apply=apply)
+    _check(asked)
+    columns = None if asked.row is None else _columns(asked.row)
+    with _config_of(asked.config, asked.run) as (file, which):
+        config = _loaded(file, overrides, asked)
     if which is not None and not quiet:
         console(stderr=True).print(which, markup=False, soft_wrap=True)
     with stdout_kept_for(as_json), audience_at_terminal(quiet=quiet) as audience:
-        if completions is None and not texts and of_run is None:
+        if asked.completions is None and not asked.texts and asked.run is None:
             from rlctl.training.train import calm_libraries
 
             calm_libraries()
@@ -45,44 +47,42 @@ def run(
 
         found = analyze_rewards(
             config,
-            num_samples,
-            completions=completions,
-            texts=texts,
+            asked.num_samples,
+            completions=asked.completions,
+            texts=asked.texts,
             row=columns,
-            run=of_run,
-            output=output,
+            run=asked.run,
+            output=asked.output,
             audience=audience,
         )
-    _report(found, Path(file), overrides, apply=apply, as_json=as_json, quiet=quiet)
+    _report(found, Path(file), overrides, apply=asked.apply, as_json=as_json, quiet=quiet)
 
 
-def _check(
-    path: str | None,
-    num_samples: int | None,
-    completions: str | None,
-    texts: list[str],
-    row: str | None,
-    of_run: str | None,
-    output: str | None,
-    *,
-    apply: bool,
-) -> None:
+def _check(asked: Asked) -> None:
     """Say what cannot go together, before anything is read."""
-    if num_samples is not None and num_samples < 1:
-        raise UsageError(f"{num_samples} samples", where="--num-samples", hint="Take 1 or more.")
-    _require_whole_run(of_run)
-    sources = {"--completions": completions is not None, "--text": bool(texts), "--run": of_run is not None}
+    if asked.num_samples is not None and asked.num_samples < 1:
+        raise UsageError(f"{asked.num_samples} samples", where="--num-samples", hint="Take 1 or more.")
+    _require_whole_run(asked.run)
+    sources = {
+        "--completions": asked.completions is not None,
+        "--text": bool(asked.texts),
+        "--run": asked.run is not None,
+    }
     named = [option for option, given in sources.items() if given]
     if len(named) > 1:
         raise UsageError(f"{' and '.join(named)} are different things to score", hint="Name one of them.")
-    if row is not None and not texts:
+    if asked.row is not None and not asked.texts:
         raise UsageError("is for the strings of --text alone", where="--row", hint="Add --text STRING.")
-    refused = {"--num-samples": num_samples is not None, "--output": output is not None, "--apply": apply}
-    for option in (option for option, given in refused.items() if texts and given):
+    refused = {
+        "--num-samples": asked.num_samples is not None,
+        "--output": asked.output is not None,
+        "--apply": asked.apply,
+    }
+    for option in (option for option, given in refused.items() if asked.texts and given):
         hint = "Score more: leave --text out." if option != "--output" else "Use --json for a file."
         raise UsageError("single strings are shown, not analysed", where=option, hint=hint)
-    if apply and of_run is not None and path is None:
-        hint = f"Name the YAML to change: rlctl analyze-rewards CONFIG --run {of_run} --apply"
+    if asked.apply and asked.run is not None and asked.config is None:
+        hint = f"Name the YAML to change: rlctl analyze-rewards CONFIG --run {asked.run} --apply"
         raise UsageError("the config.yaml of a run is its record", where="--apply", hint=hint)
 
 
@@ -129,13 +129,11 @@ def _config_of(path: str | None, of_run: str | None) -> Iterator[tuple[str, str 
     yield str(file), f"config: {file}"
 
 
-def _loaded(
-    file: str, overrides: list[str], completions: str | None, *, texts: bool, apply: bool
-) -> "Config":
+def _loaded(file: str, overrides: list[str], asked: Asked) -> "Config":
     from rlctl.calibration.analyze import load_for
 
-    config = load_for(file, overrides, completions=completions, texts=texts)
-    if apply:
+    config = load_for(file, overrides, completions=asked.completions, texts=bool(asked.texts))
+    if asked.apply:
         from rlctl.calibration.apply import require_applicable
 
         require_applicable(Path(file), overrides)

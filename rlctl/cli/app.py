@@ -189,21 +189,11 @@ def analyze_rewards(
     verbose: Verbose = False,
 ) -> None:
     """Analyse a reward before training: spread, penalty, traps."""
+    from rlctl.cli.analyze_rewards import Asked
     from rlctl.cli.analyze_rewards import run as analyze
 
-    analyze(
-        config,
-        overrides,
-        num_samples,
-        completions,
-        text,
-        row,
-        run,
-        output,
-        apply=apply,
-        as_json=as_json,
-        quiet=quiet,
-    )
+    asked = Asked(config, num_samples, completions, text, row, run, output, apply)
+    analyze(asked, overrides, as_json=as_json, quiet=quiet)
 
 
 @app.command()
